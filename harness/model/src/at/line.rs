@@ -1,0 +1,174 @@
+//! Templates of lines that a module prints: `+MSUB: "{topic}",{len:n} byte,{payload}`.
+//!
+//! `{name}` is any text without a line break, `{name:n}` a whole number. `{payload}` may only stand last, with a `{len:n}` before
+//! it: then exactly so many bytes follow, whatever they look like. A blank more or less after the first colon
+//! matches too, and [`Captures::exact`] tells of it (the rule on blanks of the clause list).
+
+use std::{collections::BTreeMap, fmt::Write as _};
+
+use regex::bytes::Regex;
+
+use super::TemplateError;
+
+/// A parsed template of a line.
+#[derive(Debug, Clone)]
+pub struct LineTemplate {
+    source: String,
+    names: Vec<String>,
+    /// The line, or the part before the payload, where a blank after the colon is free.
+    tolerant: Regex,
+    /// The same with the blank as written.
+    exact: Regex,
+    framed: bool,
+}
+
+impl PartialEq for LineTemplate {
+    fn eq(&self, other: &Self) -> bool {
+        self.source == other.source
+    }
+}
+
+impl Eq for LineTemplate {}
+
+/// What a line had in the places of a template's arguments.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Captures {
+    /// Values by name.
+    pub values: BTreeMap<String, Vec<u8>>,
+    /// Whether the blanks were as printed in the document.
+    pub exact: bool,
+    /// How many bytes matched.
+    pub len: usize,
+}
+
+impl Captures {
+    /// A captured whole number.
+    pub fn number<T: std::str::FromStr>(&self, name: &str) -> Option<T> {
+        std::str::from_utf8(self.values.get(name)?).ok()?.parse().ok()
+    }
+}
+
+impl LineTemplate {
+    /// Parses a template.
+    pub fn parse(source: &str) -> Result<Self, TemplateError> {
+        let (head, framed) = match source.strip_suffix("{payload}") {
+            Some(head) => (head, true),
+            None => (source, false),
+        };
+        let mut names = Vec::new();
+        let mut pattern = String::new();
+        let mut at = 0;
+        while at < head.len() {
+            let open = head[at..].find('{').map_or(head.len(), |i| at + i);
+            pattern += &regex::escape(&head[at..open]);
+            if open == head.len() {
+                break;
+            }
+            let fail = |what: &str| TemplateError { at: open, what: what.to_owned() };
+            let close = head[open..].find('}').ok_or_else(|| fail("this `{` is never closed"))? + open;
+            let (name, number) = match head[open + 1..close].split_once(':') {
+                Some((name, "n")) => (name, true),
+                Some(_) => return Err(fail("after the colon only `n` (a whole number) is known")),
+                None => (&head[open + 1..close], false),
+            };
+            if name.is_empty() || !name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_') {
+                return Err(fail("a name is made of a-z, 0-9 and _"));
+            }
+            if name == "payload" {
+                return Err(fail("`{payload}` may only stand at the end"));
+            }
+            names.push(name.to_owned());
+            pattern += if number { "(-?[0-9]{1,10})" } else { r"([^\r\n]*?)" };
+            at = close + 1;
+        }
+        if framed && !names.iter().any(|name| name == "len") {
+            return Err(TemplateError { at: head.len(), what: "`{payload}` needs a `{len:n}` before it".to_owned() });
+        }
+        let end = if framed { "" } else { "$" };
+        let regex = |body: &str| {
+            let mut full = String::from("(?-u)^");
+            let _ = write!(full, "{body}{end}");
+            Regex::new(&full).map_err(|e| TemplateError { at: 0, what: e.to_string() })
+        };
+        Ok(Self {
+            source: source.to_owned(),
+            names,
+            tolerant: regex(&free_blank(&pattern))?,
+            exact: regex(&pattern)?,
+            framed,
+        })
+    }
+
+    /// The template as it was written.
+    pub fn source(&self) -> &str {
+        &self.source
+    }
+
+    /// Whether the template ends with a payload that is framed by its length.
+    pub fn is_framed(&self) -> bool {
+        self.framed
+    }
+
+    /// Matches a whole line, or for a framed template the beginning of `bytes`.
+    pub fn read(&self, bytes: &[u8]) -> Option<Captures> {
+        let (found, exact) = match self.exact.captures(bytes) {
+            Some(found) => (found, true),
+            None => (self.tolerant.captures(bytes)?, false),
+        };
+        let value = |i: usize| found.get(i + 1).map_or(Vec::new(), |m| m.as_bytes().to_vec());
+        let values = self.names.iter().enumerate().map(|(i, name)| (name.clone(), value(i))).collect();
+        Some(Captures { values, exact, len: found.get(0).map_or(0, |m| m.end()) })
+    }
+
+    /// The line with these values; a name without a value is written empty.
+    pub fn fill(&self, values: &BTreeMap<&str, Vec<u8>>) -> Vec<u8> {
+        let mut out = Vec::new();
+        let mut rest = self.source.as_str();
+        while let Some((literal, after)) = rest.split_once('{') {
+            out.extend_from_slice(literal.as_bytes());
+            let Some((name, after)) = after.split_once('}') else { break };
+            let name = name.split(':').next().unwrap_or(name);
+            out.extend_from_slice(values.get(name).map_or(&[], Vec::as_slice));
+            rest = after;
+        }
+        out.extend_from_slice(rest.as_bytes());
+        out
+    }
+}
+
+/// Makes the blank after the first colon of an escaped pattern free: `\+MSUB: …` and `\+MSUB:…` become `\+MSUB: ?…`.
+fn free_blank(pattern: &str) -> String {
+    match pattern.split_once(':') {
+        Some((head, tail)) => format!("{head}: ?{}", tail.strip_prefix(' ').unwrap_or(tail)),
+        None => pattern.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_is_framed_by_its_length() {
+        let template = LineTemplate::parse("+MSUB: \"{topic}\",{len:n} byte,{payload}").unwrap();
+        let found = template.read(b"+MSUB: \"a,\"b\",5 byte,OK\r\n!").unwrap();
+        assert_eq!(found.values["topic"], b"a,\"b");
+        assert_eq!(found.number::<usize>("len"), Some(5));
+        assert_eq!(found.len, 21);
+        assert!(found.exact);
+        assert!(!template.read(b"+MSUB:\"t\",1 byte,x").unwrap().exact);
+        assert!(template.read(b"+MSUB: \"t\",1 bytes,x").is_none());
+        assert!(template.read(b"+MSUB: \"t\",1 by").is_none(), "not before the whole head is there");
+    }
+
+    #[test]
+    fn a_line_fills_and_reads_back() {
+        let template = LineTemplate::parse("+CGATT: {state:n}").unwrap();
+        let line = template.fill(&BTreeMap::from([("state", b"1".to_vec())]));
+        assert_eq!(line, b"+CGATT: 1");
+        assert_eq!(template.read(&line).unwrap().number::<u8>("state"), Some(1));
+        assert!(template.read(b"+CGATT: x").is_none());
+        assert!(LineTemplate::parse("OK").unwrap().read(b"OK!").is_none());
+        assert!(LineTemplate::parse("x{payload}").is_err());
+    }
+}

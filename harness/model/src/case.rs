@@ -1,0 +1,352 @@
+//! A case: a requirement, the steps that provoke it, what must then be seen. A value, without any device in it.
+//!
+//! Whether a case applies to a module follows from its steps and the profile ([`Case::applies`]).
+
+use std::{collections::BTreeMap, fmt};
+
+use crate::{
+    at::{Fill, Values},
+    judge::View,
+    mqtt::{Level, PacketType},
+    partner::Command,
+    profile::{Exchange, Profile},
+    timeline::Bindings,
+};
+
+/// A requirement and how it is provoked.
+#[derive(Debug)]
+pub struct Case {
+    /// `suite/name`, for ever.
+    pub id: String,
+    /// The requirement in words.
+    pub asks: String,
+    /// Statements and clauses it checks.
+    pub cites: Vec<String>,
+    /// How firmly it binds: a broken SHOULD only warns.
+    pub level: Level,
+    /// What is done.
+    pub steps: Vec<Step>,
+    /// What must then be seen, besides what the steps themselves demand.
+    pub expect: Vec<Expect>,
+}
+
+/// What a case is built for.
+#[derive(Debug, Clone, Copy)]
+pub struct Context<'a> {
+    /// The module.
+    pub profile: &'a Profile,
+    /// The values of this run of the case.
+    pub bindings: &'a Bindings,
+}
+
+/// One thing the bench does, and what it demands of the module meanwhile.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// A means: it must succeed, or the case is inconclusive.
+    Do(Op),
+    /// The subject: it must be answered as the document says, or the case fails.
+    Check(Op),
+    /// Must not be answered with success, must send nothing, and the port must answer afterwards.
+    Refuse(Op),
+    /// Must not be answered with success, since what it needs does not come; the port must answer afterwards.
+    NoSuccess(Op),
+    /// Just beyond a documented maximum: a clean refusal, or success; what arrives is for the expectations to judge.
+    Beyond(Op),
+    /// The subject, with an acknowledgement held back: success must not be claimed before it is released, and must be afterwards.
+    Held {
+        /// The broker's packet that is held.
+        packet: PacketType,
+        /// The operation that needs it.
+        op: Op,
+    },
+    /// A means whose result does not matter: it may be refused.
+    Try(Op),
+    /// The broker does something.
+    Broker(Command),
+    /// Waits for something to be seen, as long as the document allows; whether it came is for the expectations to judge.
+    Await(Await),
+    /// Watches for as long as silence takes to be an answer.
+    Quiet,
+    /// Watches for so many documented seconds.
+    Idle {
+        /// Seconds, multiplied by the clock factor.
+        seconds: u32,
+    },
+    /// The port must answer.
+    Probe,
+}
+
+/// What a case can wait for. Counts are over the whole case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Await {
+    /// So many packets of the type from the module.
+    FromModule(PacketType, usize),
+    /// So many packets of the type to the module.
+    ToModule(PacketType, usize),
+    /// So many messages, or announcements of messages, on the serial line.
+    Messages(usize),
+    /// The module has no connection any more.
+    Closed,
+}
+
+/// An operation in vendor-free words: a step of the profile and its values.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Op {
+    /// Name of the profile's step.
+    pub step: String,
+    /// Values by argument name, raw: escapes are written when the line is made.
+    pub values: BTreeMap<String, Vec<u8>>,
+    /// Which documented spelling is used.
+    pub spelling: usize,
+    /// Arguments left out on purpose.
+    pub omit: Vec<String>,
+    /// Text put behind the last argument on purpose.
+    pub tail: Vec<u8>,
+}
+
+impl Op {
+    /// An operation without values.
+    pub fn new(step: &str) -> Self {
+        Self { step: step.to_owned(), ..Self::default() }
+    }
+
+    /// With a value.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: impl AsRef<[u8]>) -> Self {
+        self.values.insert(name.to_owned(), value.as_ref().to_vec());
+        self
+    }
+
+    /// Without an argument that the command needs.
+    #[must_use]
+    pub fn without(mut self, name: &str) -> Self {
+        self.omit.push(name.to_owned());
+        self
+    }
+
+    /// With text behind the last argument.
+    #[must_use]
+    pub fn followed_by(mut self, tail: &str) -> Self {
+        self.tail = tail.as_bytes().to_vec();
+        self
+    }
+
+    /// In another documented spelling.
+    #[must_use]
+    pub fn spelled(mut self, spelling: usize) -> Self {
+        self.spelling = spelling;
+        self
+    }
+
+    /// The QoS it asks for: `Some(0)` where it has none, `None` where it is none of MQTT's.
+    pub fn qos(&self) -> Option<u8> {
+        match self.values.get("qos").map(Vec::as_slice) {
+            None | Some(b"0") => Some(0),
+            Some(b"1") => Some(1),
+            Some(b"2") => Some(2),
+            Some(_) => None,
+        }
+    }
+
+    /// A value as text, for messages.
+    pub fn text(&self, name: &str) -> String {
+        self.values.get(name).map_or(String::new(), |v| crate::text::shortened(v, 60))
+    }
+
+    /// The exchanges of the profile with the command line (without its end) and the data of each. `Err` says why the
+    /// profile cannot express it.
+    pub fn exchanges<'p>(&self, profile: &'p Profile) -> Result<Vec<Spoken<'p>>, String> {
+        let step = profile.step(&self.step)?;
+        let mut values = Values::new();
+        for (name, value) in &self.values {
+            values.insert(name, profile.written(&self.step, name, value));
+        }
+        let speak = |exchange: &'p Exchange| {
+            let data = exchange.data.as_ref().map(|name| self.values.get(name).cloned().unwrap_or_default());
+            let mut values = values.clone();
+            if let Some(data) = &data {
+                values.entry("len").or_insert_with(|| data.len().to_string().into_bytes());
+            }
+            let template = exchange.send.get(self.spelling).or_else(|| exchange.send.first());
+            let template = template.ok_or_else(|| format!("{} has no command for `{}`", profile.name, self.step))?;
+            let line = template
+                .fill(&values, Fill { omit: &self.omit, tail: &self.tail })
+                .map_err(|name| format!("`{}` of {} needs a value for `{name}`", self.step, profile.name))?;
+            Ok(Spoken { exchange, line, data })
+        };
+        step.exchanges.iter().map(speak).collect()
+    }
+}
+
+/// An exchange with its values filled in.
+#[derive(Debug, Clone)]
+pub struct Spoken<'p> {
+    /// The profile's exchange.
+    pub exchange: &'p Exchange,
+    /// The command line without its end.
+    pub line: Vec<u8>,
+    /// The data after the prompt.
+    pub data: Option<Vec<u8>>,
+}
+
+impl<'p> Spoken<'p> {
+    /// The command that only asks whether the port still answers.
+    pub fn probe(profile: &'p Profile) -> Option<Self> {
+        Op::new("probe").exchanges(profile).ok()?.into_iter().next()
+    }
+}
+
+impl fmt::Display for Op {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.step)?;
+        let mut separator = " (";
+        for (name, value) in &self.values {
+            write!(f, "{separator}{name} {}", crate::text::shortened(value, 24))?;
+            separator = ", ";
+        }
+        if separator == ", " { f.write_str(")") } else { Ok(()) }
+    }
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Do(op) => write!(f, "{op}"),
+            Self::Check(op) => write!(f, "{op}, as documented"),
+            Self::Refuse(op) => write!(f, "{op}, which must be refused"),
+            Self::NoSuccess(op) => write!(f, "{op}, which cannot succeed"),
+            Self::Beyond(op) => write!(f, "{op}, just beyond the documented maximum"),
+            Self::Held { packet, op } => write!(f, "{op}, with {packet} held back"),
+            Self::Try(op) => write!(f, "{op}, whatever is answered"),
+            Self::Broker(command) => write!(f, "broker: {command}"),
+            Self::Await(what) => write!(f, "wait for {what}"),
+            Self::Quiet => f.write_str("watch that nothing comes"),
+            Self::Idle { seconds } => write!(f, "leave the connection idle for {seconds} s"),
+            Self::Probe => f.write_str("the port must answer"),
+        }
+    }
+}
+
+impl fmt::Display for Await {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::FromModule(kind, 1) => write!(f, "{kind} from the module"),
+            Self::FromModule(kind, n) => write!(f, "{n} {kind} from the module"),
+            Self::ToModule(kind, 1) => write!(f, "{kind} to the module"),
+            Self::ToModule(kind, n) => write!(f, "{n} {kind} to the module"),
+            Self::Messages(1) => f.write_str("a message on the serial line"),
+            Self::Messages(n) => write!(f, "{n} messages on the serial line"),
+            Self::Closed => f.write_str("the end of the module's connection"),
+        }
+    }
+}
+
+/// Something that must be seen in the recording.
+pub struct Expect {
+    /// What, in words: the `expected` of a failure.
+    pub what: String,
+    /// How firmly; a broken SHOULD only warns.
+    pub level: Level,
+    /// Clauses, where they are narrower than the case's.
+    pub cites: Vec<String>,
+    /// The check.
+    pub check: Check,
+}
+
+/// A check of a recording, pure.
+pub type Check = Box<dyn Fn(&View<'_>) -> Result<(), Unmet> + Send + Sync>;
+
+/// Why an expectation is not met.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unmet {
+    /// What was seen instead.
+    pub observed: String,
+    /// Index of the offending event.
+    pub at: Option<usize>,
+    /// The requirement was not provoked, rather than broken.
+    pub inconclusive: bool,
+}
+
+impl Unmet {
+    /// Broken, seen at an event.
+    pub fn at(observed: impl Into<String>, at: usize) -> Self {
+        Self { observed: observed.into(), at: Some(at), inconclusive: false }
+    }
+
+    /// Broken by something that did not come.
+    pub fn missing(observed: impl Into<String>) -> Self {
+        Self { observed: observed.into(), at: None, inconclusive: false }
+    }
+
+    /// Not provoked.
+    pub fn not_provoked(observed: impl Into<String>) -> Self {
+        Self { observed: observed.into(), at: None, inconclusive: true }
+    }
+}
+
+impl fmt::Debug for Expect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Expect").field("what", &self.what).field("level", &self.level).finish_non_exhaustive()
+    }
+}
+
+impl Expect {
+    /// A firm expectation.
+    pub fn new(what: impl Into<String>, check: impl Fn(&View<'_>) -> Result<(), Unmet> + Send + Sync + 'static) -> Self {
+        Self { what: what.into(), level: Level::Must, cites: Vec::new(), check: Box::new(check) }
+    }
+
+    /// The same, which only warns.
+    #[must_use]
+    pub fn should(mut self) -> Self {
+        self.level = Level::Should;
+        self
+    }
+
+    /// With clauses of its own.
+    #[must_use]
+    pub fn citing(mut self, cites: &[&str]) -> Self {
+        self.cites = cites.iter().map(|&c| c.to_owned()).collect();
+        self
+    }
+}
+
+impl Case {
+    /// The suite, the part of the id before the slash.
+    pub fn suite(&self) -> &str {
+        self.id.split_once('/').map_or(self.id.as_str(), |(suite, _)| suite)
+    }
+
+    /// Every operation of the steps.
+    pub fn ops(&self) -> impl Iterator<Item = &Op> {
+        self.steps.iter().filter_map(Step::op)
+    }
+
+    /// Why the case does not apply to a module, if it does not.
+    pub fn applies(&self, profile: &Profile) -> Result<(), String> {
+        self.ops().try_for_each(|op| op.exchanges(profile).map(|_| ()))
+    }
+
+    /// Everything the case cites on this module: its own statements, and the clauses that the profile names for it.
+    pub fn all_cites(&self, profile: &Profile) -> Vec<String> {
+        let own = self.cites.iter();
+        let profiles = profile.cites.get(&self.id).into_iter().flatten();
+        own.chain(profiles).cloned().collect()
+    }
+}
+
+impl Step {
+    /// The operation of the step, if it has one.
+    pub fn op(&self) -> Option<&Op> {
+        match self {
+            Self::Do(op)
+            | Self::Check(op)
+            | Self::Refuse(op)
+            | Self::NoSuccess(op)
+            | Self::Beyond(op)
+            | Self::Try(op)
+            | Self::Held { op, .. } => Some(op),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! The judge: a pure function of case, profile and timeline.
+//!
+//! It starts at fail: only met demands make a pass. A step that was only the means and did not work gives inconclusive, a
+//! fault of the bench gives error. Every finding is collected; the firmest decides.
+
+mod excerpt;
+mod rules;
+mod steps;
+mod view;
+
+pub use excerpt::excerpt;
+pub use view::{Connection, Message, Serial, StepView, Told, View, WirePacket, prompt_of};
+
+use crate::{
+    case::Case,
+    mqtt::Level,
+    profile::Profile,
+    timeline::{Timeline, What},
+    verdict::{Judgement, Verdict},
+};
+
+/// One thing that is not as it should be.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Finding {
+    /// What it makes of the case.
+    pub verdict: Verdict,
+    /// What had to be seen.
+    pub expected: String,
+    /// What was seen instead.
+    pub observed: String,
+    /// Clauses, where they are narrower than the case's.
+    pub clauses: Vec<String>,
+    /// Index of the offending event.
+    pub at: Option<usize>,
+}
+
+impl Finding {
+    fn new(verdict: Verdict, expected: impl Into<String>, observed: impl Into<String>) -> Self {
+        let (expected, observed) = (expected.into(), observed.into());
+        Self { verdict, expected, observed, clauses: Vec::new(), at: None }
+    }
+
+    fn at(mut self, event: usize) -> Self {
+        self.at = Some(event);
+        self
+    }
+
+    fn citing(mut self, clauses: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.clauses = clauses.into_iter().map(Into::into).collect();
+        self
+    }
+}
+
+/// Judges a recording of `case`.
+pub fn judge(case: &Case, profile: &Profile, timeline: &Timeline) -> Judgement {
+    let view = View::new(case, profile, timeline);
+    if let Some(judgement) = bench(&view) {
+        return judgement;
+    }
+    let mut findings = steps::judge(case, &view);
+    let complete = case.steps.len() == view.steps.len() && view.steps.iter().all(|s| s.done);
+    findings.extend(rules::judge(case, &view));
+    let means_failed = findings.iter().any(|f| matches!(f.verdict, Verdict::Inconclusive));
+    if complete && !means_failed {
+        findings.extend(expectations(case, &view));
+    } else if !complete && findings.iter().all(|f| f.verdict == Verdict::Warning) {
+        let last = view.steps.last().and_then(|s| case.steps.get(s.index)).map_or(String::new(), ToString::to_string);
+        findings.push(Finding::new(Verdict::Error, "every step driven to its end", format!("the recording ends in: {last}")));
+    }
+    conclude(case, findings)
+}
+
+/// What ends a case whatever the module did: the bench's own faults.
+fn bench(view: &View<'_>) -> Option<Judgement> {
+    let error = |message: String, at: usize| {
+        Some(Judgement { offence: Some(at), ..Judgement::plain(Verdict::Error, message) })
+    };
+    view.timeline.events.iter().enumerate().find_map(|(at, event)| match &event.what {
+        What::PortLost { why } => error(format!("the serial port is gone: {why}"), at),
+        What::Fault { what } => error(format!("the bench failed: {what}"), at),
+        What::Interrupted => error("interrupted".to_owned(), at),
+        _ => None,
+    })
+}
+
+fn expectations(case: &Case, view: &View<'_>) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for expect in &case.expect {
+        let Err(unmet) = (expect.check)(view) else { continue };
+        let verdict = match (unmet.inconclusive, expect.level) {
+            (true, _) => Verdict::Inconclusive,
+            (false, Level::Must) => Verdict::Fail,
+            (false, _) => Verdict::Warning,
+        };
+        let mut finding = Finding::new(verdict, &expect.what, unmet.observed).citing(&expect.cites);
+        finding.at = unmet.at;
+        findings.push(finding);
+    }
+    findings
+}
+
+/// The firmest finding decides; a case that binds only as a SHOULD never fails, it warns.
+fn conclude(case: &Case, mut findings: Vec<Finding>) -> Judgement {
+    if case.level < Level::Must {
+        for finding in findings.iter_mut().filter(|f| f.verdict == Verdict::Fail) {
+            finding.verdict = Verdict::Warning;
+        }
+    }
+    let rank = |v: Verdict| match v {
+        Verdict::Pass | Verdict::Skipped => 0,
+        Verdict::Warning => 1,
+        Verdict::Inconclusive => 2,
+        Verdict::Error => 3,
+        Verdict::Fail => 4,
+    };
+    // The first of the firmest: what came first is nearest to the cause.
+    let Some(worst) = findings.iter().rev().max_by_key(|f| rank(f.verdict)).cloned() else {
+        return Judgement::plain(Verdict::Pass, "");
+    };
+    let others = findings.iter().filter(|f| **f != worst);
+    let notes = others.map(|f| format!("{}: expected {}; observed {}", f.verdict, f.expected, f.observed)).collect();
+    Judgement {
+        verdict: worst.verdict,
+        message: message(&worst),
+        expected: worst.expected,
+        observed: worst.observed,
+        clauses: worst.clauses,
+        offence: worst.at,
+        notes,
+    }
+}
+
+fn message(finding: &Finding) -> String {
+    match finding.verdict {
+        Verdict::Inconclusive => format!("the requirement was not provoked: {}", finding.observed),
+        _ => format!("expected {}; observed {}", finding.expected, finding.observed),
+    }
+}

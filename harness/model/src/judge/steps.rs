@@ -1,0 +1,217 @@
+//! What each step demands by itself: documented answers, refusals, and success never before its cause.
+
+use super::{Finding, StepView, Told, View};
+use crate::{
+    at::{Heard, Outcome, Stage},
+    case::{Case, Op, Step},
+    mqtt::{Body, PacketType},
+    profile::Known,
+    text,
+    timeline::{Alteration, Side, What},
+    verdict::Verdict,
+};
+
+/// Judges every step that was begun, in order.
+pub(super) fn judge(case: &Case, view: &View<'_>) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for seen in &view.steps {
+        let Some(step) = case.steps.get(seen.index) else { continue };
+        match step {
+            Step::Do(op) => findings.extend(means(op, seen)),
+            Step::Check(op) => findings.extend(subject(op, seen, view)),
+            Step::Refuse(op) => {
+                findings.extend(no_success(op, seen, view));
+                findings.extend(nothing_sent(op, seen, view));
+                findings.extend(port_answers(seen));
+            }
+            Step::NoSuccess(op) => {
+                findings.extend(no_success(op, seen, view));
+                findings.extend(port_answers(seen));
+            }
+            Step::Beyond(op) => {
+                if !seen.claimed() {
+                    findings.extend(nothing_sent(op, seen, view));
+                }
+                findings.extend(port_answers(seen));
+            }
+            Step::Held { packet, op } => findings.extend(held(*packet, op, seen, view)),
+            Step::Probe => findings.extend(port_answers(seen)),
+            Step::Try(_) | Step::Broker(_) | Step::Await(_) | Step::Quiet | Step::Idle { .. } => {}
+        }
+        if let Some(op) = step.op() {
+            findings.extend(cause(op, seen, view));
+        }
+    }
+    findings
+}
+
+/// A means: refused or without its result it provokes nothing; without any final result code the module is at fault.
+fn means(op: &Op, seen: &StepView) -> Option<Finding> {
+    let told = seen.dialogues.iter().find(|t| !t.outcome.succeeded())?;
+    let silent = !told.outcome.answered() && told.outcome.result.is_none();
+    let verdict = if silent && told.known == Known::Full { Verdict::Fail } else { Verdict::Inconclusive };
+    Some(unanswered(verdict, op, told, seen))
+}
+
+/// The subject: the documented lines, in the documented order.
+fn subject(op: &Op, seen: &StepView, view: &View<'_>) -> Option<Finding> {
+    if let Some(told) = seen.dialogues.iter().find(|t| !t.outcome.succeeded()) {
+        return Some(unanswered(firmness(told), op, told, seen).citing(&told.cites));
+    }
+    let told = seen.dialogues.iter().find(|t| t.outcome.result_first && t.known == Known::Full)?;
+    let (answer, result) = (told.outcome.answer.as_ref()?, told.outcome.result.as_ref()?);
+    let expected = format!("{} first, then {}", show(answer), show(result));
+    let observed = format!("{} before {}", show(result), show(answer));
+    let finding = Finding::new(Verdict::Fail, expected, observed).citing(&told.cites);
+    Some(finding.at(view.event_of(result).unwrap_or(told.asked)))
+}
+
+/// How firmly a command's documented dialogue binds. A refusal of a command that the document names is a failure even where
+/// its dialogue is not printed.
+fn firmness(told: &Told) -> Verdict {
+    match told.known {
+        Known::Full => Verdict::Fail,
+        Known::Name if told.outcome.refusal.is_some() || told.outcome.failure.is_some() => Verdict::Fail,
+        Known::Name | Known::Family => Verdict::Inconclusive,
+    }
+}
+
+fn unanswered(verdict: Verdict, op: &Op, told: &Told, seen: &StepView) -> Finding {
+    let o = &told.outcome;
+    let command = text::shortened(&told.line, 80);
+    let expected = match (&o.answer, o.prompted) {
+        (None, None) => format!("`{command}` to be answered with success"),
+        _ => format!("{} after `{command}`", told.awaited),
+    };
+    let waited = seen.silences.last().map_or(String::new(), |(_, _, ms)| format!(" within {} s", seconds(*ms)));
+    let observed = match (&o.refusal, &o.failure, told.stage) {
+        (Some(line), ..) | (None, Some(line), _) => format!("{}: {} was refused", show(line), op.step),
+        (None, None, Stage::Prompt) => format!("no prompt{waited}"),
+        (None, None, Stage::Answer) => format!("no final result code{waited}"),
+        (None, None, _) => format!("only {}, then nothing{waited}", said(o)),
+    };
+    let at = seen.silences.last().map_or(told.asked, |(at, ..)| *at);
+    Finding::new(verdict, expected, observed).at(at)
+}
+
+/// Never success.
+fn no_success(op: &Op, seen: &StepView, view: &View<'_>) -> Option<Finding> {
+    if !seen.claimed() {
+        return None;
+    }
+    let told = seen.dialogues.last()?;
+    let claim = told.outcome.claim()?;
+    let expected = format!("no success: {op} cannot succeed here");
+    let observed = format!("`{}` was answered with {}", text::shortened(&told.line, 80), show(claim));
+    let finding = Finding::new(Verdict::Fail, expected, observed);
+    Some(finding.at(view.event_of(claim).unwrap_or(told.asked)))
+}
+
+/// A refused command sends nothing and opens nothing. A PINGREQ is the keep-alive's and not the command's.
+fn nothing_sent(op: &Op, seen: &StepView, view: &View<'_>) -> Option<Finding> {
+    let within = |at: usize| (seen.begin..seen.end).contains(&at);
+    let expected = format!("nothing sent for a refused command ({op})");
+    if let Some(opened) = view.connections.iter().find(|c| within(c.opened)) {
+        return Some(Finding::new(Verdict::Fail, expected, "a connection was opened").at(opened.opened));
+    }
+    let sent = view.packets.iter().filter(|p| p.from == Side::Module && within(p.at));
+    let packet = sent.into_iter().find(|p| p.packet.kind != PacketType::PingReq)?;
+    Some(Finding::new(Verdict::Fail, expected, packet.packet.to_string()).at(packet.at))
+}
+
+/// After something went wrong the port must still answer.
+fn port_answers(seen: &StepView) -> Option<Finding> {
+    let told = seen.probe.as_ref().filter(|t| !t.outcome.succeeded())?;
+    let expected = format!("the port to answer `{}` afterwards", text::visible(&told.line));
+    let observed = match &told.outcome.refusal {
+        Some(line) => show(line),
+        None => "no answer".to_owned(),
+    };
+    Some(Finding::new(Verdict::Fail, expected, observed).at(told.asked))
+}
+
+/// Success only after the held packet was released, and then really.
+fn held(packet: PacketType, op: &Op, seen: &StepView, view: &View<'_>) -> Option<Finding> {
+    let told = seen.dialogues.last()?;
+    let events = view.timeline.events.get(seen.begin..seen.end.min(view.timeline.events.len()))?;
+    let find = |wanted: Alteration| {
+        events.iter().position(|e| {
+            matches!(&e.what, What::Altered { packet: p, action, .. } if *p == packet && *action == wanted)
+        })
+    };
+    let claim = told.outcome.claim().filter(|_| told.outcome.claimed());
+    let Some(held_at) = find(Alteration::Held) else {
+        return Some(match claim {
+            Some(line) => {
+                let expected = format!("no {} before the broker's {packet}", show(line));
+                let observed = format!("{} although the broker sent no {packet}", show(line));
+                let finding = Finding::new(Verdict::Fail, expected, observed).citing(&told.cites);
+                finding.at(view.event_of(line).unwrap_or(told.asked))
+            }
+            None if told.outcome.succeeded() => return None,
+            None => unanswered(firmness(told), op, told, seen).citing(&told.cites),
+        });
+    };
+    let released = find(Alteration::Released).map(|i| seen.begin + i);
+    if let Some(line) = claim {
+        let at = view.event_of(line).unwrap_or(told.asked);
+        if released.is_none_or(|released| at < released) {
+            let expected = format!("no {} while {packet} is held back", show(line));
+            let observed =
+                format!("{} at {}, {packet} was still held back", show(line), view.time(at));
+            return Some(Finding::new(Verdict::Fail, expected, observed).citing(&told.cites).at(at));
+        }
+        return None;
+    }
+    let _ = held_at;
+    Some(unanswered(firmness(told), op, told, seen).citing(&told.cites))
+}
+
+/// A line that alone means success cannot come before what it stands for: the broker's packets are recorded before they are
+/// written, so a line recorded earlier was printed without its cause.
+fn cause(op: &Op, seen: &StepView, view: &View<'_>) -> Option<Finding> {
+    let told = seen.dialogues.last()?;
+    let claim = told.outcome.result.as_ref()?;
+    let at = view.event_of(claim)?;
+    let between = |event: usize| (told.asked..at).contains(&event);
+    let (needed, came) = match (op.step.as_str(), op.qos()) {
+        ("open", _) => ("a TCP connection", view.connections.iter().any(|c| between(c.opened))),
+        ("connect", _) => {
+            let accepted = |body: &Body| matches!(body, Body::ConnAck(ack) if ack.code == 0);
+            ("CONNACK 0", view.to_module(PacketType::ConnAck).any(|p| between(p.at) && accepted(&p.packet.body)))
+        }
+        ("subscribe", _) => {
+            let granted = |body: &Body| matches!(body, Body::SubAck(ack) if ack.codes.iter().all(|&c| c <= 2));
+            ("a granting SUBACK", view.to_module(PacketType::SubAck).any(|p| between(p.at) && granted(&p.packet.body)))
+        }
+        ("unsubscribe", _) => ("UNSUBACK", view.to_module(PacketType::UnsubAck).any(|p| between(p.at))),
+        ("publish" | "publish-data", Some(1)) => ("PUBACK", view.to_module(PacketType::PubAck).any(|p| between(p.at))),
+        ("publish" | "publish-data", Some(2)) => {
+            ("PUBCOMP", view.to_module(PacketType::PubComp).any(|p| between(p.at)))
+        }
+        _ => return None,
+    };
+    if came {
+        return None;
+    }
+    let expected = format!("no {} without {needed}", show(claim));
+    let mut observed = format!("{} although there was no {needed}", show(claim));
+    if view.strangers > 0 {
+        observed += &format!(" ({} connections came that did not show this case's credentials)", view.strangers);
+    }
+    Some(Finding::new(Verdict::Fail, expected, observed).citing(&told.cites).at(at))
+}
+
+fn show(heard: &Heard) -> String {
+    format!("`{}`", text::shortened(&heard.0, 80))
+}
+
+fn said(outcome: &Outcome) -> String {
+    let lines = [&outcome.answer, &outcome.result].into_iter().flatten().map(show).collect::<Vec<_>>();
+    if lines.is_empty() { "the prompt".to_owned() } else { lines.join(" and ") }
+}
+
+/// ms as seconds for people.
+fn seconds(ms: u64) -> String {
+    format!("{}.{:03}", ms / 1000, ms % 1000).trim_end_matches('0').trim_end_matches('.').to_owned()
+}

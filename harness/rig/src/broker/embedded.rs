@@ -1,0 +1,447 @@
+//! rumqttd in this process, fenced in.
+//!
+//! It matches filters and carries messages from session to session over in-process links; there is no listener, so no
+//! client can reach it. Measured faults that the fence keeps from a module (facts/dependencies.md 1.3, 1.4):
+//!
+//! - every topic and filter has an ASCII level of its own in front: a topic that begins outside ASCII kills the router,
+//!   a filter that begins with `$` ends the link, and taps do not hear each other;
+//! - links have names of ours: a client id with `+ $ # /` is refused;
+//! - payloads travel in an envelope: rumqttd forgets the QoS of publication, and takes an empty payload for an order to
+//!   clear a retained message;
+//! - overlapping filters deliver a message once per filter, in an order by chance: a number in the envelope makes
+//!   one of them;
+//! - retained messages are kept here: rumqttd sends them only to the first SUBSCRIBE of a filter, in an order by
+//!   chance, and getting them again by UNSUBSCRIBE and SUBSCRIBE would lose what arrives in between;
+//! - all links take QoS 0, so that its acknowledgement bookkeeping is never used.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU32, Ordering},
+        mpsc as std_mpsc,
+    },
+    task::{Context, Poll, Waker},
+    thread,
+    time::{Duration, Instant},
+};
+
+use atspec_model::{
+    mqtt::topic,
+    partner::{Message, RoutedMessage, SessionId, Ticket},
+};
+use rumqttd::{
+    Notification, Router, RouterConfig,
+    local::{LinkBuilder, LinkError, LinkRx, LinkTx},
+    protocol::{Disconnect, DisconnectReasonCode, Packet},
+};
+use tokio::sync::mpsc;
+
+use super::{BrokerError, Event};
+
+/// How long the router may take to accept a link; it takes 0.1 ms.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// Copies of a message come close together: so many numbers are remembered.
+const SEEN: usize = 16 * 1024;
+/// Messages of one wake-up that are put in order together.
+const BATCH: usize = 1024;
+/// Retained messages that one tap keeps.
+const MAX_RETAINED: usize = 10_000;
+/// QoS and number in front of the payload.
+const ENVELOPE: usize = 9;
+
+static LANES: AtomicU32 = AtomicU32::new(0);
+static ROUTER: Mutex<Option<Arc<Connector>>> = Mutex::new(None);
+
+/// Makes links to one router. The type of rumqttd's channel cannot be named, but captured.
+struct Connector(Box<dyn Fn(&str) -> Result<(LinkTx, LinkRx), LinkError> + Send + Sync>);
+
+/// The broker behind one tap.
+#[derive(Debug)]
+pub(super) struct Embedded {
+    events: mpsc::Sender<Event>,
+    lane: u32,
+    /// The level in front of every topic, with its slash.
+    prefix: Arc<str>,
+    /// Everything is published here, so that it stays in order.
+    publisher: Link,
+    sessions: HashMap<SessionId, Subscriber>,
+    slots: BTreeSet<u32>,
+    retained: Arc<Mutex<Retained>>,
+}
+
+#[derive(Debug)]
+struct Subscriber {
+    link: Link,
+    slot: u32,
+    tickets: Arc<Mutex<VecDeque<Asked>>>,
+}
+
+/// A SUBSCRIBE on its way.
+#[derive(Debug)]
+struct Asked {
+    ticket: Ticket,
+    filters: Vec<(Vec<u8>, u8)>,
+    /// Acknowledgements that have not come; one for each filter.
+    missing: usize,
+    /// Number of the last message that was published before.
+    before: u64,
+}
+
+#[derive(Debug, Default)]
+struct Retained {
+    /// Number of the last message published.
+    number: u64,
+    messages: BTreeMap<Vec<u8>, (u64, RoutedMessage)>,
+}
+
+impl Embedded {
+    pub(super) fn new(events: mpsc::Sender<Event>) -> Result<Self, BrokerError> {
+        let lane = LANES.fetch_add(1, Ordering::Relaxed);
+        let (publisher, _) = Link::open(&format!("atspec-{lane}"))?;
+        Ok(Self {
+            events,
+            lane,
+            prefix: format!("l{lane}/").into(),
+            publisher,
+            sessions: HashMap::new(),
+            slots: BTreeSet::new(),
+            retained: Arc::default(),
+        })
+    }
+
+    pub(super) fn subscribe(
+        &mut self,
+        session: SessionId,
+        ticket: Ticket,
+        filters: &[(Vec<u8>, u8)],
+    ) -> Result<(), BrokerError> {
+        let before = lock(&self.retained).number;
+        let paths = filters.iter().map(|(filter, _)| self.path(filter)).collect::<Result<Vec<_>, _>>()?;
+        let subscriber = self.subscriber(session)?;
+        let asked = Asked { ticket, filters: filters.to_vec(), missing: paths.len(), before };
+        lock(&subscriber.tickets).push_back(asked);
+        paths.into_iter().try_for_each(|path| subscriber.link.with(|tx| tx.subscribe(path).map(drop)))
+    }
+
+    pub(super) fn unsubscribe(&mut self, session: SessionId, filters: &[Vec<u8>]) -> Result<(), BrokerError> {
+        let paths = filters.iter().map(|filter| self.path(filter)).collect::<Result<Vec<_>, _>>()?;
+        let Some(subscriber) = self.sessions.get(&session) else { return Ok(()) };
+        paths.into_iter().try_for_each(|path| subscriber.link.with(|tx| tx.unsubscribe(path).map(drop)))
+    }
+
+    pub(super) fn publish(&mut self, message: Message) -> Result<(), BrokerError> {
+        let path = self.path(&message.topic)?;
+        let mut retained = lock(&self.retained);
+        retained.number += 1;
+        let mut payload = Vec::with_capacity(ENVELOPE + message.payload.len());
+        payload.push(message.qos);
+        payload.extend(retained.number.to_be_bytes());
+        payload.extend(&message.payload);
+        if message.retain {
+            retained.keep(message)?;
+        }
+        drop(retained);
+        self.publisher.with(|tx| tx.publish(path.into_bytes(), payload).map(drop))
+    }
+
+    pub(super) fn end_session(&mut self, session: SessionId) {
+        if let Some(subscriber) = self.sessions.remove(&session) {
+            subscriber.link.close();
+            self.slots.remove(&subscriber.slot);
+        }
+    }
+
+    pub(super) fn reset(&mut self) -> Result<(), BrokerError> {
+        let sessions: Vec<SessionId> = self.sessions.keys().copied().collect();
+        sessions.into_iter().for_each(|session| self.end_session(session));
+        lock(&self.retained).messages.clear();
+        if !self.publisher.is_alive() {
+            self.publisher = Link::open(&format!("atspec-{}", self.lane))?.0;
+        }
+        Ok(())
+    }
+
+    /// A topic or filter as rumqttd gets it.
+    fn path(&self, topic: &[u8]) -> Result<String, BrokerError> {
+        let topic = str::from_utf8(topic).map_err(|_| BrokerError("a topic is not UTF-8".to_owned()))?;
+        Ok(format!("{}{topic}", self.prefix))
+    }
+
+    /// The link of a session, made when it is first needed.
+    fn subscriber(&mut self, session: SessionId) -> Result<&mut Subscriber, BrokerError> {
+        use std::collections::hash_map::Entry;
+        match self.sessions.entry(session) {
+            Entry::Occupied(entry) => Ok(entry.into_mut()),
+            Entry::Vacant(entry) => {
+                // Names are used again: rumqttd remembers each name for ever.
+                let slot = (0..).find(|slot| !self.slots.contains(slot)).unwrap_or(0);
+                let (link, rx) = Link::open(&format!("atspec-{}-{slot}", self.lane))?;
+                self.slots.insert(slot);
+                let tickets = Arc::<Mutex<VecDeque<Asked>>>::default();
+                let reader = Reader {
+                    session,
+                    link: link.clone(),
+                    prefix: self.prefix.clone(),
+                    tickets: tickets.clone(),
+                    retained: self.retained.clone(),
+                    events: self.events.clone(),
+                    seen: Seen::default(),
+                };
+                tokio::spawn(reader.run(rx));
+                Ok(entry.insert(Subscriber { link, slot, tickets }))
+            }
+        }
+    }
+}
+
+impl Drop for Embedded {
+    fn drop(&mut self) {
+        self.sessions.values().for_each(|s| s.link.close());
+        self.publisher.close();
+    }
+}
+
+impl Retained {
+    /// MQTT-3.3.1-5, -10, -11: the last message with RETAIN is kept, an empty one clears.
+    fn keep(&mut self, message: Message) -> Result<(), BrokerError> {
+        let Message { topic, payload, qos, .. } = message;
+        if payload.is_empty() {
+            self.messages.remove(&topic);
+        } else if self.messages.len() >= MAX_RETAINED && !self.messages.contains_key(&topic) {
+            return Err(BrokerError(format!("more than {MAX_RETAINED} retained messages")));
+        } else {
+            let message = RoutedMessage { topic: topic.clone(), payload, qos, retained: true };
+            self.messages.insert(topic, (self.number, message));
+        }
+        Ok(())
+    }
+}
+
+/// The sending half of a link; clones are the same link.
+#[derive(Clone)]
+struct Link(Arc<Mutex<Option<LinkTx>>>);
+
+impl std::fmt::Debug for Link {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Link").field(&self.is_alive()).finish()
+    }
+}
+
+impl Link {
+    fn open(name: &str) -> Result<(Self, LinkRx), BrokerError> {
+        let (tx, rx) = connect(name)?;
+        Ok((Self(Arc::new(Mutex::new(Some(tx)))), rx))
+    }
+
+    /// Sends something. The router takes at most 1000 events before this waits for it; it never waits for us.
+    fn with(&self, send: impl FnOnce(&mut LinkTx) -> Result<(), LinkError>) -> Result<(), BrokerError> {
+        let mut tx = lock(&self.0);
+        let result = tx.as_mut().map(send);
+        match result {
+            Some(Ok(())) => Ok(()),
+            Some(Err(error)) => {
+                *tx = None;
+                Err(BrokerError(format!("its router is gone ({error})")))
+            }
+            None => Err(BrokerError("its link is closed".to_owned())),
+        }
+    }
+
+    fn is_alive(&self) -> bool {
+        lock(&self.0).is_some()
+    }
+
+    /// Asks for more after the router paused this link. A router that is asked on behalf of a link it does not know
+    /// any more panics, hence under the same lock as [`Link::close`].
+    fn ready(&self, rx: &LinkRx) {
+        if lock(&self.0).is_some() {
+            // A dead router shows at the next read.
+            let _ = rx.ready();
+        }
+    }
+
+    /// Ends the link; the router forgets its subscriptions.
+    fn close(&self) {
+        let Some(mut tx) = lock(&self.0).take() else { return };
+        let disconnect = Disconnect { reason_code: DisconnectReasonCode::NormalDisconnection };
+        let mut sent = std::pin::pin!(tx.send(Packet::Disconnect(disconnect, None)));
+        // The future has no await in it, so one poll is all; a router that is dead needs no farewell.
+        let _: Poll<_> = sent.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+    }
+}
+
+/// Carries what comes over a session's link to the tap.
+struct Reader {
+    session: SessionId,
+    link: Link,
+    prefix: Arc<str>,
+    tickets: Arc<Mutex<VecDeque<Asked>>>,
+    retained: Arc<Mutex<Retained>>,
+    events: mpsc::Sender<Event>,
+    seen: Seen,
+}
+
+impl Reader {
+    async fn run(mut self, mut rx: LinkRx) {
+        loop {
+            let Ok(first) = rx.next().await else { break };
+            let mut batch: Vec<Notification> = first.into_iter().collect();
+            while batch.len() < BATCH
+                && let Ok(Some(more)) = rx.recv_deadline(Instant::now())
+            {
+                batch.push(more);
+            }
+            if self.pass_on(batch, &rx).await.is_err() {
+                // The tap is gone.
+                return self.link.close();
+            }
+        }
+        if self.link.is_alive() {
+            let fault = Event::Fault("the broker behind the tap: its router is gone".to_owned());
+            let _ = self.events.send(fault).await;
+            let asked: Vec<Asked> = lock(&self.tickets).drain(..).collect();
+            for Asked { ticket, filters, .. } in asked {
+                let granted = vec![0x80; filters.len()];
+                let _ = self.events.send(Event::Subscribed { ticket, granted }).await;
+            }
+        }
+    }
+
+    async fn pass_on(&mut self, batch: Vec<Notification>, rx: &LinkRx) -> Result<(), mpsc::error::SendError<Event>> {
+        let mut run: Vec<(u64, RoutedMessage)> = Vec::new();
+        for notification in batch {
+            match notification {
+                Notification::Forward(forward) => run.extend(self.open(&forward.publish.topic, &forward.publish.payload)),
+                Notification::Unschedule => self.link.ready(rx),
+                other => {
+                    if let Some(Packet::SubAck(..)) = Option::<Packet>::from(other) {
+                        self.send_messages(std::mem::take(&mut run)).await?;
+                        self.subscribed().await?;
+                    }
+                }
+            }
+        }
+        self.send_messages(run).await
+    }
+
+    /// Live messages, in the order in which they were published, each once.
+    async fn send_messages(&mut self, mut run: Vec<(u64, RoutedMessage)>) -> Result<(), mpsc::error::SendError<Event>> {
+        run.sort_by_key(|(number, _)| *number);
+        for (number, message) in run {
+            if self.seen.is_new(number) {
+                self.events.send(Event::Message { session: self.session, message }).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// One filter is acknowledged. After the last of a SUBSCRIBE: the answer, then what is retained (MQTT-3.3.1-6).
+    async fn subscribed(&mut self) -> Result<(), mpsc::error::SendError<Event>> {
+        let asked = {
+            let mut tickets = lock(&self.tickets);
+            let Some(first) = tickets.front_mut() else { return Ok(()) };
+            first.missing = first.missing.saturating_sub(1);
+            if first.missing > 0 {
+                return Ok(());
+            }
+            tickets.pop_front()
+        };
+        let Some(Asked { ticket, filters, before, .. }) = asked else { return Ok(()) };
+        let granted = filters.iter().map(|(_, qos)| *qos).collect();
+        self.events.send(Event::Subscribed { ticket, granted }).await?;
+        let matching: Vec<(u64, RoutedMessage)> = {
+            let retained = lock(&self.retained);
+            let all = retained.messages.values();
+            all.filter(|(_, m)| filters.iter().any(|(f, _)| topic::matches(f, &m.topic))).cloned().collect()
+        };
+        for (number, message) in matching {
+            // One that was published meanwhile may come over the link too, or may have come.
+            if number <= before || self.seen.is_new(number) {
+                self.events.send(Event::Message { session: self.session, message }).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes prefix and envelope off.
+    fn open(&self, path: &[u8], payload: &[u8]) -> Option<(u64, RoutedMessage)> {
+        let topic = path.strip_prefix(self.prefix.as_bytes())?.to_vec();
+        let (envelope, payload) = payload.split_first_chunk::<ENVELOPE>()?;
+        let [qos, number @ ..] = *envelope;
+        Some((u64::from_be_bytes(number), RoutedMessage { topic, payload: payload.to_vec(), qos, retained: false }))
+    }
+}
+
+/// The numbers of the last messages.
+#[derive(Debug, Default)]
+struct Seen {
+    order: VecDeque<u64>,
+    numbers: HashSet<u64>,
+}
+
+impl Seen {
+    fn is_new(&mut self, number: u64) -> bool {
+        if !self.numbers.insert(number) {
+            return false;
+        }
+        self.order.push_back(number);
+        if self.order.len() > SEEN
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.numbers.remove(&oldest);
+        }
+        true
+    }
+}
+
+/// A link to the router of this process, which is started when there is none or it died.
+fn connect(name: &str) -> Result<(LinkTx, LinkRx), BrokerError> {
+    let connector = lock(&ROUTER).get_or_insert_with(start).clone();
+    let result = connect_within(PATIENCE, connector.clone(), name.to_owned());
+    if result.is_err() {
+        let mut router = lock(&ROUTER);
+        if router.as_ref().is_some_and(|current| Arc::ptr_eq(current, &connector)) {
+            *router = None;
+        }
+    }
+    result
+}
+
+/// Making a link blocks until the router answers, so another thread does it.
+fn connect_within(limit: Duration, to: Arc<Connector>, name: String) -> Result<(LinkTx, LinkRx), BrokerError> {
+    let (answer, answered) = std_mpsc::channel();
+    let build = move || {
+        let _ = answer.send((to.0)(&name));
+    };
+    thread::Builder::new()
+        .name("atspec-link".to_owned())
+        .spawn(build)
+        .map_err(|error| BrokerError(format!("no thread for its link ({error})")))?;
+    match answered.recv_timeout(limit) {
+        Ok(Ok(link)) => Ok(link),
+        Ok(Err(error)) => Err(BrokerError(format!("its router accepts no link ({error})"))),
+        Err(error) => Err(BrokerError(format!("its router does not answer ({error})"))),
+    }
+}
+
+/// Starts a router. It can never be stopped, so there is one for the whole process.
+fn start() -> Arc<Connector> {
+    let config = RouterConfig {
+        max_connections: 10_000,
+        max_outgoing_packet_count: 200,
+        // A log for each filter, bounded in bytes; it holds what a link has not read yet.
+        max_segment_size: 4 * 1024 * 1024,
+        max_segment_count: 8,
+        ..RouterConfig::default()
+    };
+    let router = Router::new(0, config).spawn();
+    Arc::new(Connector(Box::new(move |name| {
+        let link = LinkBuilder::new(name, router.clone()).clean_session(true).dynamic_filters(true).build()?;
+        Ok((link.0, link.1))
+    })))
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

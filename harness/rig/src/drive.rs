@@ -1,0 +1,495 @@
+//! The driver: takes a case through serial link and tap, and records what happens. It judges nothing.
+//!
+//! Every wait ends with an event or with a deadline from the profile; a deadline that passes is recorded as silence.
+
+use std::time::Duration;
+
+use atspec_model::{
+    at::{Dialogue, Outcome, Read, Reader, Stage},
+    case::{Await, Case, Op, Spoken, Step},
+    judge::prompt_of,
+    mqtt::PacketType,
+    partner::{Action, Command, Rule},
+    profile::Profile,
+    timeline::{Purpose, Settings, Side, What},
+};
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep_until},
+};
+
+use crate::{
+    link::{Link, Moved},
+    live::Live,
+    record::Recorder,
+    tap::Tap,
+};
+
+/// More bytes than this from the serial line in one case are a flood: no case can need them.
+const FLOOD: usize = 4 * 1024 * 1024;
+
+/// The longest pause within one answer of the module, by which leftovers of a former dialogue are waited out.
+const LULL: Duration = Duration::from_millis(40);
+
+/// Why driving cannot go on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Stop {
+    /// The serial port is gone.
+    PortLost(String),
+    /// The module prints without end.
+    Flooded,
+    /// The operator interrupts.
+    Interrupted,
+    /// The bench itself failed.
+    Fault(String),
+}
+
+/// One module's port and tap while cases are driven.
+#[derive(Debug)]
+pub struct Driver<'p> {
+    profile: &'p Profile,
+    settings: Settings,
+    link: Link,
+    tap: Tap,
+    recorder: Recorder,
+    interrupt: watch::Receiver<bool>,
+    reader: Reader<'p>,
+    live: Live,
+    dialogue: Option<Dialogue<'p>>,
+    messages: usize,
+    received: usize,
+    /// When the last byte came.
+    heard: Instant,
+}
+
+/// How long the result line of a dialogue is waited for, in ms of the document; `None` is as long as the profile says.
+type ResultLimit = Option<u64>;
+
+impl<'p> Driver<'p> {
+    /// A driver on an open port.
+    pub fn new(
+        profile: &'p Profile,
+        settings: Settings,
+        link: Link,
+        tap: Tap,
+        recorder: Recorder,
+        interrupt: watch::Receiver<bool>,
+    ) -> Self {
+        Self {
+            profile,
+            settings,
+            link,
+            tap,
+            recorder,
+            interrupt,
+            reader: Reader::new(&profile.message.framed),
+            live: Live::default(),
+            dialogue: None,
+            messages: 0,
+            received: 0,
+            heard: Instant::now(),
+        }
+    }
+
+    /// The tap.
+    pub fn tap(&self) -> &Tap {
+        &self.tap
+    }
+
+    /// Forgets what is known of the former case: recorder and views begin anew.
+    pub fn begin(&mut self) {
+        self.recorder.restart();
+        self.reader = Reader::new(&self.profile.message.framed);
+        self.live = Live::default();
+        self.dialogue = None;
+        self.messages = 0;
+        self.received = 0;
+    }
+
+    /// Drives every step of the case, or as many as make sense. A stop is recorded as well.
+    pub async fn drive(&mut self, case: &Case) -> Result<(), Stop> {
+        for (index, step) in case.steps.iter().enumerate() {
+            self.recorder.push(What::Step { index, name: step.to_string() });
+            let go_on = match self.step(step).await {
+                Ok(go_on) => go_on,
+                Err(stop) => return Err(self.record_stop(stop)),
+            };
+            self.recorder.push(What::StepDone { index });
+            if !go_on {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Records why driving stopped.
+    fn record_stop(&self, stop: Stop) -> Stop {
+        match &stop {
+            Stop::PortLost(why) => self.recorder.push(What::PortLost { why: why.clone() }),
+            Stop::Flooded => self.recorder.push(What::Flooded { bytes: self.received }),
+            Stop::Interrupted => self.recorder.push(What::Interrupted),
+            Stop::Fault(what) => self.recorder.push(What::Fault { what: what.clone() }),
+        };
+        stop
+    }
+
+    /// One step. `false` where going on would only repeat the failure.
+    async fn step(&mut self, step: &'_ Step) -> Result<bool, Stop> {
+        let time = self.profile.time;
+        match step {
+            Step::Do(op) | Step::Check(op) => Ok(self.perform(op, None).await?.is_some_and(|o| o.succeeded())),
+            Step::Try(op) => self.perform(op, None).await.map(|_| true),
+            Step::Refuse(op) => {
+                self.perform(op, Some(time.quiet)).await?;
+                self.watch(time.quiet).await?;
+                self.probe().await
+            }
+            Step::NoSuccess(op) => {
+                self.perform(op, Some(time.withhold)).await?;
+                self.probe().await
+            }
+            Step::Beyond(op) => {
+                if !self.perform(op, None).await?.is_some_and(|o| o.claimed()) {
+                    self.watch(time.quiet).await?;
+                }
+                self.probe().await
+            }
+            Step::Held { packet, op } => self.held(*packet, op).await,
+            Step::Broker(command) => self.broker(command.clone()).await.map(|()| true),
+            Step::Await(what) => self.wait_for(*what).await.map(|()| true),
+            Step::Quiet => self.watch(time.quiet).await.map(|()| true),
+            Step::Idle { seconds } => self.watch(u64::from(*seconds) * 1000).await.map(|()| true),
+            Step::Probe => self.probe().await,
+        }
+    }
+
+    /// The exchanges of an operation, one after the other, until one does not succeed. The outcome of the last.
+    async fn perform(&mut self, op: &Op, limit: ResultLimit) -> Result<Option<Outcome>, Stop> {
+        let spoken = op.exchanges(self.profile).map_err(Stop::Fault)?;
+        let mut last = None;
+        for one in spoken {
+            let outcome = self.ask(&one, op.qos(), Purpose::Command, limit).await?;
+            let succeeded = outcome.succeeded();
+            last = Some(outcome);
+            if !succeeded {
+                break;
+            }
+        }
+        Ok(last)
+    }
+
+    /// One command and its dialogue until it is over or its limit has passed.
+    async fn ask(
+        &mut self,
+        one: &Spoken<'p>,
+        qos: Option<u8>,
+        purpose: Purpose,
+        limit: ResultLimit,
+    ) -> Result<Outcome, Stop> {
+        self.begin_dialogue(one, qos, purpose).await?;
+        self.follow_dialogue(one, limit, |_| false).await?;
+        Ok(self.end_dialogue())
+    }
+
+    /// An operation with the broker's packet held back: ask, see it held, watch, release, and see the end.
+    async fn held(&mut self, packet: PacketType, op: &Op) -> Result<bool, Stop> {
+        let spoken = op.exchanges(self.profile).map_err(Stop::Fault)?;
+        let Some((last, first)) = spoken.split_last() else { return Ok(false) };
+        for one in first {
+            if !self.ask(one, op.qos(), Purpose::Command, None).await?.succeeded() {
+                return Ok(false);
+            }
+        }
+        self.broker(Command::Rule(Rule::to_module(packet, Action::Hold))).await?;
+        let before = self.live.held(packet);
+        self.begin_dialogue(last, op.qos(), Purpose::Command).await?;
+        self.follow_dialogue(last, None, |d| d.live.held(packet) > before).await?;
+        if self.live.held(packet) > before {
+            self.watch(self.profile.time.hold).await?;
+        }
+        self.broker(Command::Release(packet)).await?;
+        self.follow_dialogue(last, None, |_| false).await?;
+        Ok(self.end_dialogue().succeeded())
+    }
+
+    /// Sends the command line.
+    async fn begin_dialogue(&mut self, one: &Spoken<'p>, qos: Option<u8>, purpose: Purpose) -> Result<(), Stop> {
+        let mut line = one.line.clone();
+        line.extend_from_slice(self.profile.serial.line_end.as_bytes());
+        self.dialogue = Some(Dialogue::new(one.exchange, &self.profile.lines, qos));
+        self.reader.command_sent(&line, prompt_of(self.profile, &line));
+        self.send(purpose, &line).await
+    }
+
+    /// Waits for each stage of the dialogue in turn and sends the data when the prompt comes, until it is over, `enough`, or
+    /// silent beyond its limit.
+    async fn follow_dialogue(
+        &mut self,
+        one: &Spoken<'p>,
+        limit: ResultLimit,
+        enough: impl Fn(&Self) -> bool,
+    ) -> Result<(), Stop> {
+        let time = self.profile.time;
+        let result = limit.or(one.exchange.within).unwrap_or(time.result);
+        loop {
+            if let Some(dialogue) = self.dialogue.as_mut().filter(|d| d.wants_data()) {
+                dialogue.data_sent();
+                let data = one.data.clone().unwrap_or_default();
+                self.reader.data_sent(&data);
+                self.send(Purpose::Data, &data).await?;
+            }
+            let Some(dialogue) = self.dialogue.as_ref().filter(|d| d.stage() != Stage::Settled) else { return Ok(()) };
+            if enough(self) {
+                return Ok(());
+            }
+            let (stage, awaited) = (dialogue.stage(), dialogue.awaited());
+            let limit = if stage == Stage::Result { result } else { time.answer };
+            let moved = |d: &Self| d.dialogue.as_ref().is_none_or(|d| d.stage() != stage || d.wants_data());
+            if !self.wait(limit, |d| moved(d) || enough(d)).await? {
+                self.recorder.push(What::Silence { awaited, waited_ms: limit });
+                return Ok(());
+            }
+        }
+    }
+
+    fn end_dialogue(&mut self) -> Outcome {
+        self.reader.dialogue_over();
+        self.dialogue.take().map(|d| d.outcome().clone()).unwrap_or_default()
+    }
+
+    /// Whether the port answers.
+    async fn probe(&mut self) -> Result<bool, Stop> {
+        let Some(one) = Spoken::probe(self.profile) else { return Ok(true) };
+        Ok(self.ask(&one, Some(0), Purpose::Probe, None).await?.succeeded())
+    }
+
+    async fn broker(&mut self, command: Command) -> Result<(), Stop> {
+        self.tap.command(command).await.map_err(|e| Stop::Fault(e.to_string()))?;
+        self.catch_up();
+        Ok(())
+    }
+
+    /// Watches for so many ms of the document.
+    async fn watch(&mut self, ms: u64) -> Result<(), Stop> {
+        let until = Instant::now() + Duration::from_micros(self.settings.scaled_us(ms));
+        self.wait_until(until, |_| false).await.map(|_| ())
+    }
+
+    async fn wait_for(&mut self, what: Await) -> Result<(), Stop> {
+        let limit = self.profile.time.result;
+        let came = self
+            .wait(limit, |d| match what {
+                Await::FromModule(kind, n) => d.live.count(Side::Module, kind) >= n,
+                Await::ToModule(kind, n) => d.live.count(Side::Broker, kind) >= n,
+                Await::Messages(n) => d.messages >= n,
+                Await::Closed => !d.live.connected(),
+            })
+            .await?;
+        if !came {
+            self.recorder.push(What::Silence { awaited: what.to_string(), waited_ms: limit });
+        }
+        Ok(())
+    }
+
+    /// Waits until `ready`, at most so many ms of the document and the bench's margin.
+    async fn wait(&mut self, ms: u64, ready: impl FnMut(&Self) -> bool) -> Result<bool, Stop> {
+        let until = Instant::now() + Duration::from_micros(self.settings.deadline_us(ms));
+        self.wait_until(until, ready).await
+    }
+
+    async fn wait_until(&mut self, until: Instant, mut ready: impl FnMut(&Self) -> bool) -> Result<bool, Stop> {
+        let mut buffer = [0; 4096];
+        loop {
+            self.catch_up();
+            if ready(self) {
+                return Ok(true);
+            }
+            if *self.interrupt.borrow() {
+                return Err(Stop::Interrupted);
+            }
+            tokio::select! {
+                biased;
+                read = self.link.read(&mut buffer) => {
+                    let n = read.map_err(|e| Stop::PortLost(e.to_string()))?;
+                    self.received(&buffer[..n])?;
+                }
+                () = self.recorder.changed() => {}
+                _ = self.interrupt.changed() => {}
+                () = sleep_until(until) => {
+                    self.catch_up();
+                    return Ok(ready(self));
+                }
+            }
+            if Instant::now() >= until {
+                self.catch_up();
+                return Ok(ready(self));
+            }
+        }
+    }
+
+    /// Writes bytes; meanwhile reads, so that an echo cannot block either side.
+    async fn send(&mut self, purpose: Purpose, bytes: &[u8]) -> Result<(), Stop> {
+        self.recorder.push(What::Sent { purpose, bytes: bytes.to_vec() });
+        let line_time = bytes.len() as u64 * 10_000 / u64::from(self.profile.serial.baud.max(1));
+        let limit = self.settings.deadline_us(self.profile.time.answer) + line_time * 2000;
+        let until = Instant::now() + Duration::from_micros(limit);
+        let mut buffer = [0; 4096];
+        let mut out = bytes;
+        while !out.is_empty() {
+            tokio::select! {
+                moved = self.link.read_or_write(&mut buffer, out) => match moved {
+                    Ok(Moved::Out(n)) => out = &out[n..],
+                    Ok(Moved::In(n)) => self.received(&buffer[..n])?,
+                    Err(e) => return Err(Stop::PortLost(e.to_string())),
+                },
+                () = sleep_until(until) => {
+                    let awaited = format!("the line to take {} more bytes", out.len());
+                    self.recorder.push(What::Silence { awaited, waited_ms: limit / 1000 });
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Records bytes from the module and hands the items in them to the dialogue.
+    fn received(&mut self, bytes: &[u8]) -> Result<(), Stop> {
+        self.heard = Instant::now();
+        self.received += bytes.len();
+        if self.received > FLOOD {
+            return Err(Stop::Flooded);
+        }
+        self.recorder.push(What::Received { bytes: bytes.to_vec() });
+        self.reader.push(bytes);
+        while let Some(read) = self.reader.next_item() {
+            self.hear(&read);
+        }
+        Ok(())
+    }
+
+    fn hear(&mut self, read: &Read) {
+        use atspec_model::at::Item;
+        if let Some(dialogue) = &mut self.dialogue {
+            dialogue.hear(read);
+        }
+        match &read.item {
+            Item::Message { .. } => self.messages += 1,
+            Item::Line(line) if self.profile.message.announced.iter().any(|t| t.read(line).is_some()) => {
+                self.messages += 1;
+            }
+            _ => {}
+        }
+    }
+
+    fn catch_up(&mut self) {
+        let live = &mut self.live;
+        self.recorder.since(live.next, |events| live.follow(events));
+    }
+
+    // ---- between cases ------------------------------------------------------------------------------------------
+
+    /// Takes a fresh port: waits until it is quiet, sends the profile's bring-up commands, and asks whether it answers.
+    pub async fn bring_up(&mut self) -> Result<bool, Stop> {
+        self.begin();
+        self.settle().await?;
+        for _ in 0..3 {
+            if self.probe().await? {
+                for line in &self.profile.bring_up {
+                    self.recovery_line(line).await?;
+                }
+                return self.probe().await;
+            }
+            self.settle().await?;
+        }
+        Ok(false)
+    }
+
+    /// What the module says it is: the first information response to the profile's `identify`.
+    pub async fn identity(&mut self) -> Result<String, Stop> {
+        let Ok(spoken) = Op::new("identify").exchanges(self.profile) else { return Ok(String::new()) };
+        for one in spoken {
+            let outcome = self.ask(&one, Some(0), Purpose::Command, None).await?;
+            if let Some(value) = outcome.info.iter().find_map(|found| found.values.values().next()) {
+                return Ok(atspec_model::text::visible(value));
+            }
+        }
+        Ok(String::new())
+    }
+
+    /// Clears up after a case. `false` where the module does not answer any more, after everything that may bring it back.
+    pub async fn tear_down(&mut self, case: &Case) -> Result<bool, Stop> {
+        self.recorder.push(What::Teardown);
+        self.received = 0;
+        for command in [Command::ClearRules, Command::Resume] {
+            self.broker(command).await?;
+        }
+        let touched = |step: &str| case.ops().any(|op| op.step == step);
+        let mut answers = self.probe().await? || self.recover().await?;
+        if answers && (touched("open") || touched("connect")) {
+            if self.live.connected() {
+                self.try_step(&Op::new("disconnect")).await?;
+            }
+            self.try_step(&Op::new("close")).await?;
+        }
+        if answers && touched("message-mode") {
+            self.try_step(&Op::new("message-mode").with("mode", "0")).await?;
+        }
+        self.tap.reset().await.map_err(|e| Stop::Fault(e.to_string()))?;
+        self.settle().await?;
+        if answers && self.recorder.since(0, |events| matches!(events.last(), Some(e) if matches!(e.what, What::Silence { .. }))) {
+            answers = self.probe().await? || self.recover().await?;
+        }
+        Ok(answers)
+    }
+
+    async fn try_step(&mut self, op: &Op) -> Result<(), Stop> {
+        if op.exchanges(self.profile).is_ok() {
+            self.perform(op, None).await?;
+        }
+        Ok(())
+    }
+
+    async fn settle_and_probe(&mut self) -> Result<bool, Stop> {
+        self.settle().await?;
+        self.probe().await
+    }
+
+    /// Brings a port back that does not answer: ends a data mode by what it may still wait for, then asks again.
+    async fn recover(&mut self) -> Result<bool, Stop> {
+        let lengths = self.profile.arguments.iter().filter(|(name, _)| name.ends_with("len"));
+        let longest = lengths.filter_map(|(_, a)| a.range).map(|(_, max)| max).max().unwrap_or(0);
+        let filler = vec![b'\r'; usize::try_from(longest).unwrap_or(0).min(16 * 1024) + 2];
+        for attempt in [b"\x1a\r\n".as_slice(), b"\x1b\r\n", &filler] {
+            self.dialogue = None;
+            self.reader = Reader::new(&self.profile.message.framed);
+            self.send(Purpose::Recovery, attempt).await?;
+            if self.settle_and_probe().await? {
+                return Ok(true);
+            }
+        }
+        if Op::new("reset").exchanges(self.profile).is_ok() {
+            self.perform(&Op::new("reset"), None).await?;
+            return self.settle_and_probe().await;
+        }
+        Ok(false)
+    }
+
+    /// A line outside any dialogue, whatever is answered.
+    async fn recovery_line(&mut self, line: &str) -> Result<(), Stop> {
+        let Some(probe) = Spoken::probe(self.profile) else { return Ok(()) };
+        let one = Spoken { line: line.as_bytes().to_vec(), ..probe };
+        self.ask(&one, Some(0), Purpose::Command, None).await.map(|_| ())
+    }
+
+    /// Waits until nothing has come for a moment, at most for the time of an answer.
+    async fn settle(&mut self) -> Result<(), Stop> {
+        let limit = Instant::now() + Duration::from_micros(self.settings.deadline_us(self.profile.time.answer));
+        loop {
+            let lull = Instant::now() + LULL;
+            self.wait_until(lull.min(limit), |_| false).await?;
+            if self.heard.elapsed() >= LULL || Instant::now() >= limit {
+                return Ok(());
+            }
+        }
+    }
+}

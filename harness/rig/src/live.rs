@@ -1,0 +1,68 @@
+//! What the driver knows while a case runs: counts of what has been recorded so far.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use atspec_model::{
+    mqtt::{Frame, Framer, PacketType},
+    timeline::{Alteration, Event, Side, What},
+};
+
+/// Follows the recorder, event by event.
+#[derive(Debug, Default)]
+pub(crate) struct Live {
+    /// Index of the next event to look at.
+    pub(crate) next: usize,
+    framers: BTreeMap<(u32, Side), Framer>,
+    packets: BTreeMap<(Side, PacketType), usize>,
+    open: BTreeSet<u32>,
+    held: BTreeMap<PacketType, usize>,
+}
+
+/// The largest control packet that is framed.
+const MAX_PACKET: usize = 1024 * 1024;
+
+impl Live {
+    /// Looks at new events.
+    pub(crate) fn follow(&mut self, events: &[Event]) {
+        for event in events {
+            self.next += 1;
+            match &event.what {
+                What::Opened { conn, .. } => {
+                    self.open.insert(*conn);
+                }
+                What::Closed { conn, .. } | What::Stranger { conn, .. } => {
+                    self.open.remove(conn);
+                }
+                What::Altered { packet, action: Alteration::Held, .. } => *self.held.entry(*packet).or_default() += 1,
+                What::FromModule { conn, bytes } => self.frame(*conn, Side::Module, bytes),
+                What::ToModule { conn, bytes } => self.frame(*conn, Side::Broker, bytes),
+                _ => {}
+            }
+        }
+    }
+
+    /// Packets of a type from one side, over the whole case.
+    pub(crate) fn count(&self, from: Side, kind: PacketType) -> usize {
+        self.packets.get(&(from, kind)).copied().unwrap_or(0)
+    }
+
+    /// How often a packet of the type was held back.
+    pub(crate) fn held(&self, kind: PacketType) -> usize {
+        self.held.get(&kind).copied().unwrap_or(0)
+    }
+
+    /// Whether the module has a connection.
+    pub(crate) fn connected(&self) -> bool {
+        !self.open.is_empty()
+    }
+
+    fn frame(&mut self, conn: u32, from: Side, bytes: &[u8]) {
+        let framer = self.framers.entry((conn, from)).or_insert_with(|| Framer::new(MAX_PACKET));
+        framer.push(bytes);
+        while let Some(frame) = framer.next_frame() {
+            if let Frame::Packet(raw) = frame {
+                *self.packets.entry((from, PacketType::of(raw[0]))).or_default() += 1;
+            }
+        }
+    }
+}

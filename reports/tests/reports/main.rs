@@ -1,0 +1,9 @@
+//! The reports of one hand-made run with all six verdicts, and of generated runs that hold anything.
+#![expect(clippy::unwrap_used, reason = "a test panics to fail")]
+
+mod generated;
+mod jsonl;
+mod junit;
+mod junit_rules;
+mod sample;
+mod terminal;

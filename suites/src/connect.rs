@@ -1,0 +1,125 @@
+//! CONNECT, field by field, and what is said of CONNACK.
+
+use atspec_model::{
+    case::{Case, Context, Op},
+    mqtt::PacketType,
+    partner::{Action, Command, Rule},
+    timeline::Close,
+};
+
+use crate::words::*;
+
+pub(crate) fn cases(cx: &Context<'_>) -> Vec<Case> {
+    let mut cases = fields(cx);
+    cases.extend(keep_alives(cx));
+    cases.extend(spellings(cx));
+    cases.extend(answers(cx));
+    cases
+}
+
+fn fields(cx: &Context<'_>) -> Vec<Case> {
+    let b = cx.bindings;
+    let (client, user, password) = (b.client.clone(), b.username.clone(), b.password.clone());
+    let only_client = Op::new("configure").with("client", &b.client);
+    let id = client.clone();
+    vec![
+        case("connect/protocol", "CONNECT names MQTT 3.1.1", &["MQTT-3.1.2-1", "MQTT-3.1.2-2", "MQTT-3.1.2-3"])
+            .steps(connected(cx))
+            .expect([connect_has("protocol MQTT level 4", |c| c.protocol.as_bytes() == b"MQTT" && c.level == 4)]),
+        case("connect/client-id", "the client id stands in CONNECT as configured", &["MQTT-3.1.3-3", "MQTT-3.1.3-4"])
+            .steps(connected(cx))
+            .expect([connect_has(&format!("client id \"{client}\""), move |c| c.client_id.as_bytes() == client.as_bytes())]),
+        case(
+            "connect/client-id-only",
+            "without user name and password CONNECT has neither",
+            &["MQTT-3.1.2-18", "MQTT-3.1.2-20", "MQTT-3.1.2-22"],
+        )
+        .steps([Check(only_client), Do(open(cx)), Check(connect(true, KEEP_ALIVE))])
+        .expect([connect_has(&format!("client id \"{id}\", no user name, no password"), move |c| {
+            c.client_id.as_bytes() == id.as_bytes() && c.username.is_none() && c.password.is_none()
+        })]),
+        case(
+            "connect/credentials",
+            "user name and password stand in CONNECT as configured",
+            &["MQTT-3.1.2-19", "MQTT-3.1.2-21", "MQTT-3.1.3-11"],
+        )
+        .steps(connected(cx))
+        .expect([connect_has(&format!("user name \"{user}\", password \"{password}\""), move |c| {
+            c.username.as_ref().is_some_and(|u| u.as_bytes() == user.as_bytes())
+                && c.password.as_deref() == Some(password.as_bytes())
+        })]),
+        case("connect/clean-session-1", "clean session 1 is asked for as commanded", &[])
+            .steps(connected_with(cx, true, KEEP_ALIVE))
+            .expect([connect_has("clean session 1", |c| c.clean_session())]),
+        case("connect/clean-session-0", "clean session 0 is asked for as commanded", &[])
+            .steps(connected_with(cx, false, KEEP_ALIVE))
+            .expect([connect_has("clean session 0", |c| !c.clean_session())]),
+        case("connect/once", "a connection carries one CONNECT, also when it is commanded twice", &["MQTT-3.1.0-2"])
+            .steps(then(connected(cx), [Try(connect(true, KEEP_ALIVE)), Quiet]))
+            .expect([]),
+    ]
+}
+
+fn keep_alives(cx: &Context<'_>) -> Vec<Case> {
+    let of = |seconds: u16| {
+        case(
+            &format!("connect/keep-alive-{seconds}"),
+            &format!("a keep alive of {seconds} s stands in CONNECT"),
+            &[],
+        )
+        .steps(then(opened(cx), [Check(connect(true, seconds))]))
+        .expect([connect_has(&format!("keep alive {seconds}"), move |c| c.keep_alive == seconds)])
+    };
+    [60, 120, 240, 600].map(of).into()
+}
+
+/// Every documented spelling of the configuration gives the same CONNECT.
+fn spellings(cx: &Context<'_>) -> Vec<Case> {
+    let known = cx.profile.steps.get("configure").and_then(|s| s.exchanges.first()).map_or(0, |e| e.send.len());
+    (1..known)
+        .map(|spelling| {
+            let b = cx.bindings;
+            let (client, user, password) = (b.client.clone(), b.username.clone(), b.password.clone());
+            case(
+                &format!("connect/spelling-{}", spelling + 1),
+                "another documented spelling of the configuration gives the same CONNECT",
+                &[],
+            )
+            .steps([Check(configure(cx).spelled(spelling)), Do(open(cx)), Check(connect(true, KEEP_ALIVE))])
+            .expect([connect_has("client id, user name and password without quotes", move |c| {
+                c.client_id.as_bytes() == client.as_bytes()
+                    && c.username.as_ref().is_some_and(|u| u.as_bytes() == user.as_bytes())
+                    && c.password.as_deref() == Some(password.as_bytes())
+            })])
+        })
+        .collect()
+}
+
+fn answers(cx: &Context<'_>) -> Vec<Case> {
+    let to_module = |action: Action| Broker(Command::Rule(Rule::to_module(PacketType::ConnAck, action)));
+    let attempt = || connect(true, KEEP_ALIVE);
+    let mut cases = vec![
+        case("connect/held-connack", "success is not reported before CONNACK came, and is soon after", &[])
+            .steps(then(opened(cx), [Held { packet: PacketType::ConnAck, op: attempt() }])),
+        case("connect/no-connack", "success is not reported where CONNACK never comes", &[])
+            .steps(then(opened(cx), [to_module(Action::Withhold), NoSuccess(attempt())])),
+        case("connect/closed-instead-of-connack", "success is not reported where the broker closes instead of CONNACK", &[])
+            .steps(then(opened(cx), [
+                Broker(Command::Rule(Rule::from_module(PacketType::Connect, Action::ThenClose(Close::Fin)))),
+                to_module(Action::Withhold),
+                NoSuccess(attempt()),
+            ])),
+    ];
+    let reasons = ["protocol version", "client id", "server unavailable", "bad user name or password", "not authorised"];
+    for (code, reason) in (1..).zip(reasons) {
+        cases.push(
+            case(
+                &format!("connect/refused-{code}"),
+                &format!("success is not reported where CONNACK refuses with {code} ({reason})"),
+                &[],
+            )
+            .steps(then(opened(cx), [to_module(Action::Code(code)), NoSuccess(attempt())])),
+        );
+    }
+    cases
+}

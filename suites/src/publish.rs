@@ -1,0 +1,166 @@
+//! Publications whose payload stands in the command.
+
+use atspec_model::{
+    case::{Await, Case, Context},
+    mqtt::{Body, PacketType},
+    partner::{Action, Command, Rule},
+    text,
+};
+
+use crate::words::*;
+
+pub(crate) fn cases(cx: &Context<'_>) -> Vec<Case> {
+    let mut cases = wire(cx);
+    cases.extend(escapes(cx));
+    cases.extend(plain_payloads(cx));
+    cases.extend(acknowledgements(cx, "publish", publish));
+    cases
+}
+
+fn wire(cx: &Context<'_>) -> Vec<Case> {
+    let t = topic(cx, "out");
+    let retained = |qos: u8, retain: bool| Sent { retain, ..sent(&t, qos, "kept") };
+    let mut cases = vec![
+        case("publish/qos0", "QoS 0 is answered by the final result code alone and sends one PUBLISH", &["MQTT-4.3.1-1"])
+            .steps(then(connected(cx), [
+                Check(publish(&t, 0, "data from 4G module")),
+                Wait(Await::FromModule(PacketType::Publish, 1)),
+                Quiet,
+            ]))
+            .expect([publications(vec![sent(&t, 0, "data from 4G module")])]),
+        case("publish/qos1", "QoS 1 succeeds with the broker's PUBACK", &["MQTT-4.3.2-1", "MQTT-2.3.1-1"])
+            .steps(then(connected(cx), [Check(publish(&t, 1, "once at least"))]))
+            .expect([publications(vec![sent(&t, 1, "once at least")])]),
+        case("publish/qos2", "QoS 2 succeeds with the whole handshake", &["MQTT-4.3.3-1", "MQTT-3.6.1-1"])
+            .steps(then(connected(cx), [Check(publish(&t, 2, "exactly once"))]))
+            .expect([
+                publications(vec![sent(&t, 2, "exactly once")]),
+                some(PacketType::PubRel, "for the PUBREC", |body| matches!(body, Body::PubRel(_))),
+            ]),
+        case("publish/in-order", "publications go out in the order of their commands, each once", &["MQTT-2.3.1-2"])
+            .steps(then(connected(cx), (1..=5).map(|n| Do(publish(&t, 1, format!("number {n}"))))))
+            .expect([publications((1..=5).map(|n| sent(&t, 1, format!("number {n}"))).collect())]),
+        case("publish/long-then-short", "a short payload after a long one has no tail of it", &[])
+            .steps(then(connected(cx), [Do(publish(&t, 1, letters(200))), Do(publish(&t, 1, "short")), Do(publish(&t, 1, "x"))]))
+            .expect([publications(vec![sent(&t, 1, letters(200)), sent(&t, 1, "short"), sent(&t, 1, "x")])]),
+        case("publish/topics", "the topic stands in PUBLISH as given", &["MQTT-3.3.2-1"])
+            .steps(then(connected(cx), names(cx).into_iter().map(|t| Do(publish(&t, 1, "here")))))
+            .expect([publications(names(cx).iter().map(|t| sent(t, 1, "here")).collect())]),
+    ];
+    for (qos, retain) in [(0, true), (1, true), (1, false)] {
+        cases.push(
+            case(
+                &format!("publish/retain-{}-qos{qos}", u8::from(retain)),
+                &format!("the RETAIN flag is {} as commanded", u8::from(retain)),
+                &[],
+            )
+            .steps(then(connected(cx), [
+                Check(publish(&t, qos, "kept").with("retain", if retain { "1" } else { "0" })),
+                Wait(Await::FromModule(PacketType::Publish, 1)),
+            ]))
+            .expect([publications(vec![retained(qos, retain)])]),
+        );
+    }
+    cases
+}
+
+/// Topics of several lengths and levels.
+fn names(cx: &Context<'_>) -> Vec<String> {
+    let long = String::from_utf8(letters(24)).expect("letters");
+    ["a", "a/b/c/d", "with.dots-and_more:1", &long].map(|name| topic(cx, name)).into()
+}
+
+/// Each documented escape alone, all together, and text that looks like an escape.
+fn escapes(cx: &Context<'_>) -> Vec<Case> {
+    let table = &cx.profile.escapes.table;
+    let t = topic(cx, "out");
+    let of = |name: String, asks: String, payload: Vec<u8>| {
+        case(&name, &asks, &[])
+            .steps(then(connected(cx), [Check(publish(&t, 1, &payload))]))
+            .expect([publications(vec![sent(&t, 1, payload)])])
+    };
+    let mut cases: Vec<Case> = table
+        .iter()
+        .map(|(byte, written)| {
+            let (byte, written) = (*byte, text::visible(written).replace("\\\\", "\\"));
+            let mut payload = vec![byte, b'a', byte, byte, b'z'];
+            payload.push(byte);
+            of(
+                format!("publish/escape-{byte:02x}"),
+                format!("`{written}` in the payload is the byte {byte:#04x}, first, last and in the middle"),
+                payload,
+            )
+        })
+        .collect();
+    if !table.is_empty() {
+        let all: Vec<u8> = table.iter().flat_map(|(byte, _)| [b'x', *byte]).chain(*b"end").collect();
+        cases.push(of("publish/escapes-together".into(), "all documented escapes work in one payload".into(), all));
+        // The raw bytes of an escape as payload: its own first byte is escaped when it is sent, and decoded once.
+        let once: Vec<u8> = table.iter().flat_map(|(_, written)| written.clone()).collect();
+        let escapable = table.iter().any(|(byte, _)| table.iter().all(|(_, written)| written.first() == Some(byte)));
+        if escapable {
+            cases.push(of("publish/escapes-once".into(), "an escape is decoded once, not twice".into(), once));
+        }
+    }
+    cases
+}
+
+/// Payloads that a parser may trip over although they need no escape.
+fn plain_payloads(cx: &Context<'_>) -> Vec<Case> {
+    let t = topic(cx, "out");
+    let payloads: [(&str, &str, &str); 7] = [
+        ("comma", "commas in a quoted payload belong to it", "one,two,,three,"),
+        ("blanks", "blanks at both ends of a quoted payload belong to it", "  between blanks  "),
+        ("digits", "a payload of digits is text", "0123456789"),
+        ("looks-like-ok", "a payload that reads like a final result code is a payload", "OK"),
+        ("looks-like-error", "a payload that reads like a refusal is a payload", "ERROR"),
+        ("looks-like-command", "a payload that reads like a command is a payload", "AT+MIPCLOSE;+++ATH"),
+        ("punctuation", "printable characters stay as they are", "!#$%&'()*+-./:;<=>?@[]^_`{|}~"),
+    ];
+    payloads
+        .into_iter()
+        .map(|(name, asks, payload)| {
+            case(&format!("publish/{name}"), asks, &[])
+                .steps(then(connected(cx), [Check(publish(&t, 1, payload))]))
+                .expect([publications(vec![sent(&t, 1, payload)])])
+        })
+        .collect()
+}
+
+/// Success follows the acknowledgement, for either way of publishing.
+pub(crate) fn acknowledgements(
+    cx: &Context<'_>,
+    suite: &str,
+    publish: fn(&str, u8, &'static str) -> atspec_model::case::Op,
+) -> Vec<Case> {
+    let t = topic(cx, "out");
+    let held = |name: &str, packet: PacketType, qos: u8| {
+        case(
+            &format!("{suite}/held-{name}"),
+            &format!("success of QoS {qos} is not reported while {packet} is held back, and is soon after"),
+            &[],
+        )
+        .steps(then(connected(cx), [Held { packet, op: publish(&t, qos, "held back") }]))
+        .expect([publications(vec![sent(&t, qos, "held back")])])
+    };
+    let withheld = |name: &str, packet: PacketType, qos: u8| {
+        case(
+            &format!("{suite}/no-{name}"),
+            &format!("success of QoS {qos} is not reported where {packet} never comes"),
+            &[],
+        )
+        .steps(then(connected(cx), [
+            Broker(Command::Rule(Rule::to_module(packet, Action::Withhold))),
+            NoSuccess(publish(&t, qos, "never acknowledged")),
+        ]))
+        .expect([publications(vec![sent(&t, qos, "never acknowledged")])])
+    };
+    vec![
+        held("puback", PacketType::PubAck, 1),
+        held("pubrec", PacketType::PubRec, 2),
+        held("pubcomp", PacketType::PubComp, 2),
+        withheld("puback", PacketType::PubAck, 1),
+        withheld("pubrec", PacketType::PubRec, 2),
+        withheld("pubcomp", PacketType::PubComp, 2),
+    ]
+}

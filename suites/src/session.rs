@@ -1,0 +1,121 @@
+//! Sessions: what is kept and sent again with clean session 0, and what is not with clean session 1.
+
+use atspec_model::{
+    case::{Await, Case, Context, Expect, Step, Unmet},
+    judge::WirePacket,
+    mqtt::PacketType,
+    partner::{Action, Command, Rule},
+    timeline::Close,
+};
+
+use crate::words::*;
+
+pub(crate) fn cases(cx: &Context<'_>) -> Vec<Case> {
+    let mut cases = resending(cx);
+    cases.extend(keeping(cx));
+    cases
+}
+
+fn withhold(packet: PacketType) -> Step {
+    Broker(Command::Rule(Rule::to_module(packet, Action::Withhold)))
+}
+
+/// The broker resets the connection and is honest from then on.
+fn lose(cx: &Context<'_>, clean: bool) -> Vec<Step> {
+    let mut steps = vec![Broker(Command::Close(Close::Rst)), Wait(Await::Closed), Broker(Command::ClearRules)];
+    steps.extend(reconnected(cx, clean));
+    steps
+}
+
+fn resending(cx: &Context<'_>) -> Vec<Case> {
+    let t = topic(cx, "out");
+    let lost = |packet: PacketType, qos: u8| {
+        then(connected_with(cx, false, KEEP_ALIVE), [withhold(packet), NoSuccess(publish(&t, qos, "to be sent again"))])
+    };
+    vec![
+        case(
+            "session/qos1-sent-again",
+            "an unacknowledged PUBLISH of QoS 1 is sent again after the reconnection, with DUP and the same packet id",
+            &["MQTT-4.4.0-1", "MQTT-3.3.1-1", "MQTT-2.3.1-3", "MQTT-4.1.0-1", "MQTT-3.1.2-4"],
+        )
+        .steps(then(lost(PacketType::PubAck, 1), lose(cx, false)))
+        .steps([Wait(Await::FromModule(PacketType::Publish, 2))])
+        .expect([sent_again(PacketType::Publish)]),
+        case(
+            "session/qos2-sent-again",
+            "a PUBLISH of QoS 2 without PUBREC is sent again after the reconnection, with DUP and the same packet id",
+            &["MQTT-4.4.0-1", "MQTT-3.3.1-1", "MQTT-2.3.1-3", "MQTT-4.1.0-1", "MQTT-3.1.2-4"],
+        )
+        .steps(then(lost(PacketType::PubRec, 2), lose(cx, false)))
+        .steps([Wait(Await::FromModule(PacketType::Publish, 2)), Wait(Await::FromModule(PacketType::PubRel, 1))])
+        .expect([sent_again(PacketType::Publish)]),
+        case(
+            "session/pubrel-sent-again",
+            "a PUBREL without PUBCOMP is sent again after the reconnection, and its PUBLISH is not",
+            &["MQTT-4.4.0-1", "MQTT-4.3.3-1", "MQTT-2.3.1-3"],
+        )
+        .steps(then(lost(PacketType::PubComp, 2), lose(cx, false)))
+        .steps([Wait(Await::FromModule(PacketType::PubRel, 2))])
+        .expect([sent_again(PacketType::PubRel), count(PacketType::Publish, 1)]),
+        case("session/clean-forgets", "with clean session 1 nothing of an earlier connection is sent again", &["MQTT-3.1.2-6"])
+            .steps(then(connected(cx), [withhold(PacketType::PubAck), NoSuccess(publish(&t, 1, "of the old session"))]))
+            .steps(then(lose(cx, true), [Quiet, Check(publish(&t, 1, "of the new session"))]))
+            .expect([publications(vec![sent(&t, 1, "of the old session"), sent(&t, 1, "of the new session")]), no_dup()]),
+        case("session/usable-after-loss", "after a lost connection the module connects again and works", &[])
+            .steps(then(connected(cx), [Broker(Command::Close(Close::Fin)), Wait(Await::Closed)]))
+            .steps(then(reconnected(cx, true), [Check(publish(&t, 1, "back again"))]))
+            .expect([publications(vec![sent(&t, 1, "back again")])]),
+    ]
+}
+
+fn keeping(cx: &Context<'_>) -> Vec<Case> {
+    let t = topic(cx, "in");
+    let away = || vec![Do(disconnect()), Do(close()), Wait(Await::Closed)];
+    vec![
+        case("session/queued", "with clean session 0 a message that came meanwhile is printed after the reconnection", &[])
+            .steps(then(connected_with(cx, false, KEEP_ALIVE), [Do(subscribe(&t, 1))]))
+            .steps(away())
+            .steps([other_publishes(&t, 1, "while you were away")])
+            .steps(then(connected_with(cx, false, KEEP_ALIVE), [Wait(Await::Messages(1)), Quiet]))
+            .expect([printed(vec![(t.clone(), b"while you were away".to_vec())]), acknowledged(1)]),
+        case("session/clean-ends-subscriptions", "with clean session 1 the subscriptions of an earlier connection are gone", &[])
+            .steps(then(subscribed(cx, &t, 1), away()))
+            .steps(then(connected(cx), [other_publishes(&t, 1, "nobody listens"), Quiet]))
+            .expect([printed(vec![]), count(PacketType::Subscribe, 1)]),
+    ]
+}
+
+/// Sent once on the first connection and again on the second, with the same id (and DUP, topic and payload for a PUBLISH).
+fn sent_again(kind: PacketType) -> Expect {
+    let how = if kind == PacketType::Publish { ", with DUP," } else { "" };
+    Expect::new(format!("{kind}, and the same again{how} after the reconnection"), move |view| {
+        let seen: Vec<&WirePacket> = view.from_module(kind).collect();
+        let Some(first) = seen.first() else { return Err(Unmet::not_provoked(format!("no {kind}"))) };
+        let Some(second) = seen.iter().find(|p| p.conn != first.conn) else {
+            return Err(Unmet::missing(format!("{kind} was not sent again")));
+        };
+        let (id, again) = (first.packet.id(), second.packet.id());
+        if id != again {
+            let shown = |id: Option<u16>| id.map_or("none".to_owned(), |id| id.to_string());
+            return Err(Unmet::at(format!("packet id {} instead of {}", shown(again), shown(id)), second.at));
+        }
+        match (first.packet.as_publish(), second.packet.as_publish()) {
+            (Some(_), Some(again)) if !again.dup => {
+                Err(Unmet::at(format!("{} without DUP", second.packet), second.at))
+            }
+            (Some(one), Some(again)) if (&one.topic, &one.payload, one.qos) != (&again.topic, &again.payload, again.qos) => {
+                Err(Unmet::at(format!("{} instead of {}", second.packet, first.packet), second.at))
+            }
+            _ => Ok(()),
+        }
+    })
+}
+
+fn no_dup() -> Expect {
+    Expect::new("no PUBLISH with DUP", |view| {
+        match view.from_module(PacketType::Publish).find(|p| p.packet.as_publish().is_some_and(|m| m.dup)) {
+            Some(p) => Err(Unmet::at(p.packet.to_string(), p.at)),
+            None => Ok(()),
+        }
+    })
+}

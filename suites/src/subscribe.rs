@@ -1,0 +1,111 @@
+//! SUBSCRIBE and UNSUBSCRIBE, and what is said of their acknowledgements.
+
+use atspec_model::{
+    case::{Await, Case, Context, Expect, Unmet},
+    mqtt::{Body, PacketType},
+    partner::{Action, Command, Message, Rule},
+};
+
+use crate::words::*;
+
+pub(crate) fn cases(cx: &Context<'_>) -> Vec<Case> {
+    let mut cases: Vec<Case> = (0..=2).map(|qos| of_qos(cx, qos)).collect();
+    cases.extend(filters(cx));
+    cases.extend(answers(cx));
+    cases.extend(ending(cx));
+    cases
+}
+
+/// SUBSCRIBE with exactly this filter and QoS.
+fn asked_for(filter: &str, qos: u8) -> Expect {
+    let wanted = (filter.as_bytes().to_vec(), qos);
+    some(PacketType::Subscribe, &format!("for \"{filter}\" with QoS {qos}"), move |body| {
+        matches!(body, Body::Subscribe(s) if s.filters.iter().any(|(f, q)| (f.as_bytes(), *q) == (wanted.0.as_slice(), wanted.1)))
+    })
+}
+
+fn of_qos(cx: &Context<'_>, qos: u8) -> Case {
+    let t = topic(cx, "in");
+    case(
+        &format!("subscribe/qos{qos}"),
+        &format!("SUBSCRIBE asks for the filter with QoS {qos}"),
+        &["MQTT-3.8.1-1", "MQTT-3.8.3-1", "MQTT-3.8.3-3"],
+    )
+    .steps(then(connected(cx), [Check(subscribe(&t, qos))]))
+    .expect([asked_for(&t, qos), count(PacketType::Subscribe, 1)])
+}
+
+fn filters(cx: &Context<'_>) -> Vec<Case> {
+    let (one, two, deep) = (topic(cx, "a/x"), topic(cx, "b/x"), topic(cx, "a/b/c"));
+    let wild = |name: &str, filter: String, hits: Vec<String>| {
+        let deliveries = hits.iter().map(|t| other_publishes(t, 0, t)).collect::<Vec<_>>();
+        let n = hits.len();
+        case(&format!("subscribe/wildcard-{name}"), "a filter with a wildcard is sent as given and brings every match", &[])
+            .steps(then(subscribed(cx, &filter, 0), deliveries))
+            .steps([Wait(Await::Messages(n))])
+            .expect([asked_for(&filter, 0), printed(hits.into_iter().map(|t| (t.clone(), t.into_bytes())).collect())])
+    };
+    vec![
+        wild("plus", topic(cx, "+/x"), vec![one.clone(), two.clone()]),
+        wild("hash", topic(cx, "#"), vec![one.clone(), deep]),
+        case("subscribe/several", "several subscriptions live side by side", &[])
+            .steps(then(connected(cx), [
+                Do(subscribe(&one, 0)),
+                Check(subscribe(&two, 1)),
+                other_publishes(&one, 0, "to the first"),
+                Wait(Await::Messages(1)),
+                other_publishes(&two, 0, "to the second"),
+                Wait(Await::Messages(2)),
+            ]))
+            .expect([printed(vec![(one.clone(), b"to the first".to_vec()), (two, b"to the second".to_vec())])]),
+        case("subscribe/retained", "a retained message comes with the subscription and is printed", &[])
+            .steps([Broker(Command::Publish(Message {
+                topic: one.clone().into_bytes(),
+                payload: b"kept by the broker".to_vec(),
+                qos: 0,
+                retain: true,
+            }))])
+            .steps(then(connected(cx), [Check(subscribe(&one, 0)), Wait(Await::Messages(1))]))
+            .expect([printed(vec![(one, b"kept by the broker".to_vec())])]),
+    ]
+}
+
+fn answers(cx: &Context<'_>) -> Vec<Case> {
+    let t = topic(cx, "in");
+    let on_suback = |action: Action| Broker(Command::Rule(Rule::to_module(PacketType::SubAck, action)));
+    vec![
+        case("subscribe/held-suback", "success is not reported before SUBACK came, and is soon after", &[])
+            .steps(then(connected(cx), [Held { packet: PacketType::SubAck, op: subscribe(&t, 1) }])),
+        case("subscribe/no-suback", "success is not reported where SUBACK never comes", &[])
+            .steps(then(connected(cx), [on_suback(Action::Withhold), NoSuccess(subscribe(&t, 1))])),
+        case("subscribe/refused", "success is not reported where SUBACK refuses (0x80)", &[])
+            .steps(then(connected(cx), [on_suback(Action::Code(0x80)), NoSuccess(subscribe(&t, 1))])),
+    ]
+}
+
+fn ending(cx: &Context<'_>) -> Vec<Case> {
+    let t = topic(cx, "in");
+    let filter = t.clone().into_bytes();
+    vec![
+        case("unsubscribe/packet", "UNSUBSCRIBE names the filter", &["MQTT-3.10.1-1", "MQTT-3.10.3-1", "MQTT-3.10.3-2"])
+            .steps(then(subscribed(cx, &t, 0), [Check(unsubscribe(&t))]))
+            .expect([some(PacketType::Unsubscribe, &format!("for \"{t}\""), move |body| {
+                matches!(body, Body::Unsubscribe(u) if u.filters.iter().any(|f| f.as_bytes() == filter))
+            })]),
+        case("unsubscribe/silence", "after it no message of the topic is printed", &[])
+            .steps(then(subscribed(cx, &t, 0), [
+                Do(unsubscribe(&t)),
+                other_publishes(&t, 0, "nobody listens"),
+                Quiet,
+            ]))
+            .expect([printed(vec![])]),
+        case("unsubscribe/held-unsuback", "success is not reported before UNSUBACK came, and is soon after", &[])
+            .steps(then(subscribed(cx, &t, 0), [Held { packet: PacketType::UnsubAck, op: unsubscribe(&t) }]))
+            .expect([Expect::new("one UNSUBSCRIBE", |view| {
+                match view.from_module(PacketType::Unsubscribe).count() {
+                    1 => Ok(()),
+                    n => Err(Unmet::missing(format!("{n}"))),
+                }
+            })]),
+    ]
+}

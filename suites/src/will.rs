@@ -1,0 +1,70 @@
+//! The will: its fields in CONNECT, and the ends of the connection after which the broker publishes it.
+
+use atspec_model::{
+    case::{Await, Case, Context, Expect, Op, Unmet},
+    mqtt::PacketType,
+};
+
+use crate::words::*;
+
+/// A configuration with a will.
+fn with_will(cx: &Context<'_>, qos: u8, retain: bool) -> Op {
+    configure(cx)
+        .with("will_flag", "1")
+        .with("will_qos", qos.to_string())
+        .with("will_retain", if retain { "1" } else { "0" })
+        .with("will_topic", topic(cx, "will"))
+        .with("will_message", "gone without a word")
+}
+
+pub(crate) fn cases(cx: &Context<'_>) -> Vec<Case> {
+    let mut cases = Vec::new();
+    for (qos, retain) in [(0, false), (1, true), (2, false)] {
+        let will_topic = topic(cx, "will");
+        let keep = u8::from(retain);
+        cases.push(
+            case(
+                &format!("will/qos{qos}-retain{keep}"),
+                &format!("a will of QoS {qos}, retain {keep}, stands in CONNECT as configured"),
+                &["MQTT-3.1.2-9", "MQTT-3.1.3-1"],
+            )
+            .steps([Check(with_will(cx, qos, retain)), Do(open(cx)), Check(connect(true, KEEP_ALIVE))])
+            .expect([connect_has(
+                &format!("will \"{will_topic}\" qos={qos} retain={keep} message=\"gone without a word\""),
+                move |c| {
+                    c.will.as_ref().is_some_and(|w| {
+                        w.topic.as_bytes() == will_topic.as_bytes()
+                            && w.message == b"gone without a word"
+                            && (w.qos, w.retain) == (qos, retain)
+                    })
+                },
+            )]),
+        );
+    }
+    cases.extend([
+        case("will/none", "without a will its flags and fields are absent", &["MQTT-3.1.2-11", "MQTT-3.1.2-13", "MQTT-3.1.2-15"])
+            .steps(connected(cx))
+            .expect([connect_has("no will", |c| c.will.is_none() && c.flags & 0b0011_1100 == 0)]),
+        case("will/not-left-over", "the will of an earlier connection is not used by the next one", &["MQTT-3.1.2-11"])
+            .steps([Do(with_will(cx, 1, false)), Do(open(cx)), Do(connect(true, KEEP_ALIVE))])
+            .steps([Do(disconnect()), Do(close()), Wait(Await::Closed)])
+            .steps(connected(cx))
+            .expect([connect_has("no will", |c| c.will.is_none())]),
+        case("will/disconnect", "at the commanded end there is DISCONNECT, or an end without it that publishes the will", &[])
+            .steps([Do(with_will(cx, 1, false)), Do(open(cx)), Do(connect(true, KEEP_ALIVE))])
+            .steps([Check(disconnect()), Check(close()), Wait(Await::Closed)])
+            .expect([closed_by_module()]),
+        case("will/close", "closing TCP alone ends the connection without DISCONNECT, so that the will is published", &[])
+            .steps([Do(with_will(cx, 1, false)), Do(open(cx)), Do(connect(true, KEEP_ALIVE))])
+            .steps([Check(close()), Wait(Await::Closed)])
+            .expect([closed_by_module(), without_disconnect()]),
+    ]);
+    cases
+}
+
+fn without_disconnect() -> Expect {
+    Expect::new("no DISCONNECT before the close", |view| match view.from_module(PacketType::Disconnect).next() {
+        Some(p) => Err(Unmet::at("DISCONNECT", p.at)),
+        None => Ok(()),
+    })
+}

@@ -1,0 +1,421 @@
+//! The words cases are written in: operations, openings, and expectations.
+
+use atspec_model::{
+    case::{Case, Context, Expect, Op, Step, Unmet},
+    judge::{View, WirePacket},
+    mqtt::{Body, Connect, Level, PacketType, Publish},
+    partner::{Command, Message},
+    text,
+    timeline::Side,
+};
+
+pub(crate) use Step::{Await as Wait, Beyond, Broker, Check, Do, Held, Idle, NoSuccess, Quiet, Refuse, Try};
+
+/// The keep alive of cases that are not about it, in seconds: longer than any of them lasts.
+pub(crate) const KEEP_ALIVE: u16 = 600;
+
+/// A firm case.
+pub(crate) fn case(id: &str, asks: &str, cites: &[&str]) -> Case {
+    Case {
+        id: id.to_owned(),
+        asks: asks.to_owned(),
+        cites: cites.iter().map(|&c| c.to_owned()).collect(),
+        level: Level::Must,
+        steps: Vec::new(),
+        expect: Vec::new(),
+    }
+}
+
+/// Building a case in reading order.
+pub(crate) trait Build {
+    /// What is done.
+    fn steps(self, steps: impl IntoIterator<Item = Step>) -> Self;
+    /// What must then be seen.
+    fn expect(self, expect: impl IntoIterator<Item = Expect>) -> Self;
+    /// Binds only as a SHOULD.
+    fn should(self) -> Self;
+}
+
+impl Build for Case {
+    fn steps(mut self, steps: impl IntoIterator<Item = Step>) -> Self {
+        self.steps.extend(steps);
+        self
+    }
+
+    fn expect(mut self, expect: impl IntoIterator<Item = Expect>) -> Self {
+        self.expect.extend(expect);
+        self
+    }
+
+    fn should(mut self) -> Self {
+        self.level = Level::Should;
+        self
+    }
+}
+
+// ---- operations -------------------------------------------------------------------------------------------------
+
+/// Client id, user name and password of this case.
+pub(crate) fn configure(cx: &Context<'_>) -> Op {
+    let b = cx.bindings;
+    Op::new("configure").with("client", &b.client).with("username", &b.username).with("password", &b.password)
+}
+
+/// TCP to the tap.
+pub(crate) fn open(cx: &Context<'_>) -> Op {
+    Op::new("open").with("host", &cx.bindings.host).with("port", cx.bindings.port.to_string())
+}
+
+/// The MQTT connection.
+pub(crate) fn connect(clean: bool, keep_alive: u16) -> Op {
+    Op::new("connect").with("clean", if clean { "1" } else { "0" }).with("keepalive", keep_alive.to_string())
+}
+
+/// A subscription.
+pub(crate) fn subscribe(topic: &str, qos: u8) -> Op {
+    Op::new("subscribe").with("topic", topic).with("qos", qos.to_string())
+}
+
+/// The end of a subscription.
+pub(crate) fn unsubscribe(topic: &str) -> Op {
+    Op::new("unsubscribe").with("topic", topic)
+}
+
+/// A publication whose payload stands in the command.
+pub(crate) fn publish(topic: &str, qos: u8, payload: impl AsRef<[u8]>) -> Op {
+    Op::new("publish").with("topic", topic).with("qos", qos.to_string()).with("retain", "0").with("payload", payload)
+}
+
+/// A publication whose payload follows a prompt.
+pub(crate) fn publish_data(topic: &str, qos: u8, payload: impl AsRef<[u8]>) -> Op {
+    Op { step: "publish-data".to_owned(), ..publish(topic, qos, payload) }
+}
+
+/// The end of the MQTT connection.
+pub(crate) fn disconnect() -> Op {
+    Op::new("disconnect")
+}
+
+/// The end of the TCP connection.
+pub(crate) fn close() -> Op {
+    Op::new("close")
+}
+
+/// How received messages are printed: 0 at once, 1 kept in the cache.
+pub(crate) fn message_mode(mode: u8) -> Op {
+    Op::new("message-mode").with("mode", mode.to_string())
+}
+
+/// Takes the messages out of the cache.
+pub(crate) fn read_messages() -> Op {
+    Op::new("read-messages")
+}
+
+/// Another client publishes.
+pub(crate) fn other_publishes(topic: &str, qos: u8, payload: impl AsRef<[u8]>) -> Step {
+    let (topic, payload) = (topic.as_bytes().to_vec(), payload.as_ref().to_vec());
+    Broker(Command::Publish(Message { topic, payload, qos, retain: false }))
+}
+
+// ---- openings ---------------------------------------------------------------------------------------------------
+
+/// Configured, TCP open, not yet connected.
+pub(crate) fn opened(cx: &Context<'_>) -> Vec<Step> {
+    vec![Do(configure(cx)), Do(open(cx))]
+}
+
+/// Connected with clean session 1.
+pub(crate) fn connected(cx: &Context<'_>) -> Vec<Step> {
+    connected_with(cx, true, KEEP_ALIVE)
+}
+
+/// Connected as asked.
+pub(crate) fn connected_with(cx: &Context<'_>, clean: bool, keep_alive: u16) -> Vec<Step> {
+    let mut steps = opened(cx);
+    steps.push(Do(connect(clean, keep_alive)));
+    steps
+}
+
+/// Connected and subscribed.
+pub(crate) fn subscribed(cx: &Context<'_>, topic: &str, qos: u8) -> Vec<Step> {
+    let mut steps = connected(cx);
+    steps.push(Do(subscribe(topic, qos)));
+    steps
+}
+
+/// Connected again after the broker ended the connection: what is left of the old one is closed, and all is sent again.
+pub(crate) fn reconnected(cx: &Context<'_>, clean: bool) -> Vec<Step> {
+    let mut steps = vec![Try(close())];
+    steps.extend(connected_with(cx, clean, KEEP_ALIVE));
+    steps
+}
+
+/// Steps one after the other.
+pub(crate) fn then(mut first: Vec<Step>, more: impl IntoIterator<Item = Step>) -> Vec<Step> {
+    first.extend(more);
+    first
+}
+
+/// A topic of this case: no two cases share one.
+pub(crate) fn topic(cx: &Context<'_>, name: &str) -> String {
+    format!("{}/{name}", cx.bindings.topic)
+}
+
+// ---- payloads ---------------------------------------------------------------------------------------------------
+
+/// Letters whose order shows any loss, repetition or exchange; no escape, no separator.
+pub(crate) fn letters(len: usize) -> Vec<u8> {
+    (0..len).map(|i| b'a' + u8::try_from((i + i / 25 + i / 601) % 26).expect("below 26")).collect()
+}
+
+// ---- expectations -----------------------------------------------------------------------------------------------
+
+/// What differs between two payloads, for people; `None` where nothing does.
+pub(crate) fn difference(expected: &[u8], observed: &[u8]) -> Option<String> {
+    if expected == observed {
+        return None;
+    }
+    let at = expected.iter().zip(observed).take_while(|(a, b)| a == b).count();
+    let around = |bytes: &[u8]| text::visible(&bytes[at.saturating_sub(4).min(bytes.len())..(at + 8).min(bytes.len())]);
+    let lengths = format!("{} bytes instead of {}", observed.len(), expected.len());
+    Some(match (expected.get(at), observed.get(at)) {
+        (Some(_), Some(_)) => format!(
+            "payload differs at byte {at}: …{}… instead of …{}… ({lengths})",
+            around(observed),
+            around(expected)
+        ),
+        (Some(_), None) => format!("payload cut after {at} bytes ({lengths})"),
+        _ => format!("payload goes on after {at} bytes: …{}… ({lengths})", around(observed)),
+    })
+}
+
+/// A list of what was seen, or `nothing`.
+fn list(seen: impl IntoIterator<Item = String>) -> String {
+    let seen: Vec<String> = seen.into_iter().collect();
+    if seen.is_empty() { "nothing".to_owned() } else { seen.join("; ") }
+}
+
+/// The module's last CONNECT has this.
+pub(crate) fn connect_has(what: &str, has: impl Fn(&Connect) -> bool + Send + Sync + 'static) -> Expect {
+    Expect::new(format!("CONNECT with {what}"), move |view| {
+        let last = view.from_module(PacketType::Connect).last();
+        let Some((seen, fields)) = last.and_then(|p| Some((p, p.packet.as_connect()?))) else {
+            return Err(Unmet::missing(no_connect(view)));
+        };
+        if has(fields) { Ok(()) } else { Err(Unmet::at(connect_in_full(seen, fields), seen.at)) }
+    })
+}
+
+fn no_connect(view: &View<'_>) -> String {
+    match view.strangers {
+        0 => "no CONNECT".to_owned(),
+        n => format!("no CONNECT with this case's credentials ({n} connections without them)"),
+    }
+}
+
+/// A CONNECT with everything that a case may be about.
+fn connect_in_full(seen: &WirePacket, fields: &Connect) -> String {
+    let mut out = seen.packet.to_string();
+    if let Some(password) = &fields.password {
+        out = out.replace("password=…", &format!("password=\"{}\"", text::visible(password)));
+    }
+    if let Some(will) = &fields.will {
+        out += &format!(" message=\"{}\"", text::shortened(&will.message, 60));
+    }
+    out
+}
+
+/// A PUBLISH as it must stand on the wire.
+#[derive(Debug, Clone)]
+pub(crate) struct Sent {
+    pub(crate) topic: String,
+    pub(crate) qos: u8,
+    pub(crate) retain: bool,
+    pub(crate) payload: Vec<u8>,
+}
+
+/// One publication without RETAIN.
+pub(crate) fn sent(topic: &str, qos: u8, payload: impl AsRef<[u8]>) -> Sent {
+    Sent { topic: topic.to_owned(), qos, retain: false, payload: payload.as_ref().to_vec() }
+}
+
+impl Sent {
+    fn differs(&self, seen: &Publish) -> Option<String> {
+        if seen.topic.as_bytes() != self.topic.as_bytes() {
+            return Some(format!("topic {:?} instead of {:?}", seen.topic, self.topic));
+        }
+        if seen.qos != self.qos {
+            return Some(format!("QoS {} instead of {}", seen.qos, self.qos));
+        }
+        if seen.retain != self.retain {
+            return Some(format!("RETAIN {} instead of {}", u8::from(seen.retain), u8::from(self.retain)));
+        }
+        difference(&self.payload, &seen.payload)
+    }
+}
+
+/// Exactly these publications on the wire, in this order. Re-sent ones are not counted.
+pub(crate) fn publications(wanted: Vec<Sent>) -> Expect {
+    let what = match wanted.as_slice() {
+        [] => "no PUBLISH".to_owned(),
+        [one] => format!(
+            "one PUBLISH on \"{}\", QoS {}, RETAIN {}, {} bytes {}",
+            one.topic,
+            one.qos,
+            u8::from(one.retain),
+            one.payload.len(),
+            text::shortened(&one.payload, 40)
+        ),
+        many => format!("{} PUBLISH in order, each byte-exact", many.len()),
+    };
+    Expect::new(what, move |view| {
+        let seen: Vec<(&WirePacket, &Publish)> = view
+            .from_module(PacketType::Publish)
+            .filter_map(|p| Some((p, p.packet.as_publish()?)))
+            .filter(|(_, publish)| !publish.dup)
+            .collect();
+        for (i, want) in wanted.iter().enumerate() {
+            let Some((packet, publish)) = seen.get(i) else {
+                let observed = list(seen.iter().map(|(p, _)| p.packet.to_string()));
+                return Err(Unmet::missing(format!("{} of {} came: {observed}", seen.len(), wanted.len())));
+            };
+            if let Some(difference) = want.differs(publish) {
+                let which = if wanted.len() > 1 { format!("number {}: ", i + 1) } else { String::new() };
+                return Err(Unmet::at(format!("{which}{}: {difference}", packet.packet), packet.at));
+            }
+        }
+        match seen.get(wanted.len()) {
+            Some((extra, _)) => Err(Unmet::at(format!("one more: {}", extra.packet), extra.at)),
+            None => Ok(()),
+        }
+    })
+}
+
+/// Exactly so many packets of the type from the module.
+pub(crate) fn count(kind: PacketType, wanted: usize) -> Expect {
+    let what = if wanted == 0 { format!("no {kind}") } else { format!("{wanted} {kind}") };
+    Expect::new(what, move |view| {
+        let seen: Vec<&WirePacket> = view.from_module(kind).collect();
+        match (seen.len(), seen.get(wanted)) {
+            (n, _) if n == wanted => Ok(()),
+            (_, Some(extra)) => Err(Unmet::at(format!("{} of them, one more at {}", seen.len(), view.time(extra.at)), extra.at)),
+            (n, None) => Err(Unmet::missing(format!("{n} of them"))),
+        }
+    })
+}
+
+/// Some packet of the type from the module satisfies this.
+pub(crate) fn some(kind: PacketType, what: &str, has: impl Fn(&Body) -> bool + Send + Sync + 'static) -> Expect {
+    Expect::new(format!("{kind} {what}"), move |view| {
+        let seen: Vec<&WirePacket> = view.from_module(kind).collect();
+        if seen.iter().any(|p| has(&p.packet.body)) {
+            return Ok(());
+        }
+        let observed = list(seen.iter().map(|p| p.packet.to_string()));
+        Err(seen.last().map_or_else(|| Unmet::missing(format!("no {kind}")), |last| Unmet::at(observed, last.at)))
+    })
+}
+
+/// Every PUBLISH of the broker with this QoS is acknowledged by the module, once each, with its identifier.
+pub(crate) fn acknowledged(qos: u8) -> Expect {
+    let kinds: &[PacketType] = if qos == 1 { &[PacketType::PubAck] } else { &[PacketType::PubRec, PacketType::PubComp] };
+    let names = kinds.iter().map(|k| k.name()).collect::<Vec<_>>().join(" and ");
+    Expect::new(format!("one {names} for each message of QoS {qos}"), move |view| {
+        let sent: Vec<(usize, u16)> = view
+            .to_module(PacketType::Publish)
+            .filter_map(|p| Some((p.at, p.packet.as_publish().filter(|m| m.qos == qos)?.id?)))
+            .collect();
+        if sent.is_empty() {
+            return Err(Unmet::not_provoked(format!("the broker delivered no message of QoS {qos}")));
+        }
+        for kind in kinds {
+            for (at, id) in &sent {
+                let answers = view.from_module(*kind).filter(|p| p.at > *at && p.packet.id() == Some(*id)).count();
+                if answers != 1 {
+                    return Err(Unmet::at(format!("{answers} {kind} for the message with id {id}"), *at));
+                }
+            }
+        }
+        Ok(())
+    })
+}
+
+/// Exactly these messages printed as they come, in this order, each as `topic` and payload.
+pub(crate) fn printed(wanted: Vec<(String, Vec<u8>)>) -> Expect {
+    messages("printed as it came", wanted, |m| !m.cached, true)
+}
+
+/// Exactly these messages taken out of the cache, in any order.
+pub(crate) fn taken_out(wanted: Vec<(String, Vec<u8>)>) -> Expect {
+    messages("taken out of the cache", wanted, |m| m.cached, false)
+}
+
+fn messages(
+    how: &str,
+    wanted: Vec<(String, Vec<u8>)>,
+    which: fn(&atspec_model::judge::Message) -> bool,
+    ordered: bool,
+) -> Expect {
+    let what = match wanted.as_slice() {
+        [] => format!("no message {how}"),
+        [(topic, payload)] => {
+            format!("the message {how}: topic \"{topic}\", {} bytes {}", payload.len(), text::shortened(payload, 40))
+        }
+        many => format!("{} messages {how}{}", many.len(), if ordered { ", in order" } else { "" }),
+    };
+    Expect::new(what, move |view| {
+        let mut seen: Vec<&atspec_model::judge::Message> = view.messages.iter().filter(|m| which(m)).collect();
+        let mut wanted: Vec<&(String, Vec<u8>)> = wanted.iter().collect();
+        if !ordered {
+            seen.sort_by(|a, b| (&a.topic, &a.payload).cmp(&(&b.topic, &b.payload)));
+            wanted.sort_by(|a, b| (a.0.as_bytes(), &a.1).cmp(&(b.0.as_bytes(), &b.1)));
+        }
+        for (i, (topic, payload)) in wanted.iter().enumerate() {
+            let Some(message) = seen.get(i) else { return Err(Unmet::missing(missing(view, seen.len(), wanted.len()))) };
+            if message.topic != topic.as_bytes() {
+                let observed = format!("topic \"{}\" instead of \"{topic}\"", text::visible(&message.topic));
+                return Err(Unmet::at(observed, message.at));
+            }
+            if let Some(difference) = difference(payload, &message.payload) {
+                return Err(Unmet::at(difference, message.at));
+            }
+        }
+        match seen.get(wanted.len()) {
+            Some(extra) => {
+                let observed = format!("one more: {}{}", text::visible(&extra.head), text::shortened(&extra.payload, 40));
+                Err(Unmet::at(observed, extra.at))
+            }
+            None => Ok(()),
+        }
+    })
+}
+
+/// Why a message is missing: a head whose payload never came whole, or lines that look like one in another form.
+fn missing(view: &View<'_>, came: usize, wanted: usize) -> String {
+    if let Some((head, rest)) = &view.unfinished {
+        let (head, got, rest) = (text::visible(head), rest.len(), text::shortened(rest, 60));
+        return format!("`{head}` was followed by only {got} bytes: {rest}");
+    }
+    let start = view.profile.message.direct.first().map_or("", |t| t.source().split([':', '{']).next().unwrap_or(""));
+    let near: Vec<String> = view
+        .lines()
+        .filter(|(_, line)| !start.is_empty() && line.starts_with(start.as_bytes()))
+        .map(|(_, line)| format!("`{}`", text::shortened(line, 80)))
+        .collect();
+    match near.is_empty() {
+        true => format!("{came} of {wanted}"),
+        false => format!("{came} of {wanted} in the documented form, besides {}", near.join(", ")),
+    }
+}
+
+/// The module ends the connection itself.
+pub(crate) fn closed_by_module() -> Expect {
+    Expect::new("the TCP connection closed by the module", |view| {
+        let ended = |c: &&atspec_model::judge::Connection| c.closed.iter().any(|(_, by, _)| *by == Side::Module);
+        match view.connections.last() {
+            Some(last) if ended(&last) => Ok(()),
+            Some(_) => Err(Unmet::missing("it stayed open")),
+            None => Err(Unmet::not_provoked("there was no connection")),
+        }
+    })
+}
