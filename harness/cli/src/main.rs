@@ -1,1 +1,38 @@
-fn main() {}
+//! `atspec`: the conformance test harness for modules that expose an MQTT client through AT commands.
+//!
+//! One file per command; this one maps arguments to commands and their outcome to an exit code.
+
+mod args;
+mod check;
+mod emulate;
+mod explain;
+mod failure;
+mod interrupt;
+mod judge;
+mod list;
+mod modules;
+mod out;
+mod run;
+mod select;
+mod waivers;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use args::{Arguments, Command};
+
+fn main() -> ExitCode {
+    let outcome = match Arguments::parse().command {
+        Command::Run(args) => run::run(&args),
+        Command::List(args) => list::list(&args),
+        Command::Explain(args) => explain::explain(&args),
+        Command::Judge(args) => judge::judge(&args),
+        Command::Check(args) => check::check(&args),
+        Command::Emulate(args) => emulate::emulate(&args),
+    };
+    match outcome {
+        Ok(code) => ExitCode::from(code),
+        Err(failure) => failure.tell(),
+    }
+}

@@ -1,5 +1,15 @@
-//! The world: clock and recorder, serial link, tap and broker, and the driver that takes a case through them.
+//! The world: everything that touches a module.
+//!
+//! - [`link`]: the serial port;
+//! - [`tap`], [`broker`]: what the module connects to;
+//! - [`record`]: one clock and one order for both;
+//! - [`drive`]: takes a case through them;
+//! - [`bench`]: one module, one case after the other.
 
+pub mod bench;
 pub mod broker;
+pub mod drive;
+pub mod link;
+mod live;
 pub mod record;
 pub mod tap;

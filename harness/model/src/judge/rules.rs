@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// What the interval between two packets may exceed the keep alive by on any bench: the latency of the line and of the scheduler.
-const KEEP_ALIVE_SLACK_US: u64 = 500_000;
+const KEEP_ALIVE_SLACK_US: u64 = 400_000;
 
 /// Looks at every packet and every line of the case.
 pub(super) fn judge(case: &Case, view: &View<'_>) -> Vec<Finding> {

@@ -36,7 +36,8 @@ pub(super) fn judge(case: &Case, view: &View<'_>) -> Vec<Finding> {
             }
             Step::Held { packet, op } => findings.extend(held(*packet, op, seen, view)),
             Step::Probe => findings.extend(port_answers(seen)),
-            Step::Try(_) | Step::Broker(_) | Step::Await(_) | Step::Quiet | Step::Idle { .. } => {}
+            Step::Broker(_) => findings.extend(obeyed(seen)),
+            Step::Try(_) | Step::Await(_) | Step::Quiet | Step::Idle { .. } => {}
         }
         if let Some(op) = step.op() {
             findings.extend(cause(op, seen, view));
@@ -107,7 +108,8 @@ fn no_success(op: &Op, seen: &StepView, view: &View<'_>) -> Option<Finding> {
     Some(finding.at(view.event_of(claim).unwrap_or(told.asked)))
 }
 
-/// A refused command sends nothing and opens nothing. A PINGREQ is the keep-alive's and not the command's.
+/// A refused command sends nothing and opens nothing. What a connection sends by itself (keep-alive, acknowledgements), and the
+/// DISCONNECT of a command before that may arrive late, is not the refused command's.
 fn nothing_sent(op: &Op, seen: &StepView, view: &View<'_>) -> Option<Finding> {
     let within = |at: usize| (seen.begin..seen.end).contains(&at);
     let expected = format!("nothing sent for a refused command ({op})");
@@ -115,7 +117,10 @@ fn nothing_sent(op: &Op, seen: &StepView, view: &View<'_>) -> Option<Finding> {
         return Some(Finding::new(Verdict::Fail, expected, "a connection was opened").at(opened.opened));
     }
     let sent = view.packets.iter().filter(|p| p.from == Side::Module && within(p.at));
-    let packet = sent.into_iter().find(|p| p.packet.kind != PacketType::PingReq)?;
+    let own = |kind: PacketType| {
+        matches!(kind, PacketType::Connect | PacketType::Publish | PacketType::Subscribe | PacketType::Unsubscribe)
+    };
+    let packet = sent.into_iter().find(|p| own(p.packet.kind))?;
     Some(Finding::new(Verdict::Fail, expected, packet.packet.to_string()).at(packet.at))
 }
 
@@ -130,6 +135,12 @@ fn port_answers(seen: &StepView) -> Option<Finding> {
     Some(Finding::new(Verdict::Fail, expected, observed).at(told.asked))
 }
 
+/// The broker could do what the case asks of it.
+fn obeyed(seen: &StepView) -> Option<Finding> {
+    let (at, awaited, _) = seen.silences.first()?;
+    Some(Finding::new(Verdict::Inconclusive, format!("a {awaited}"), "there is none").at(*at))
+}
+
 /// Success only after the held packet was released, and then really.
 fn held(packet: PacketType, op: &Op, seen: &StepView, view: &View<'_>) -> Option<Finding> {
     let told = seen.dialogues.last()?;
@@ -140,7 +151,7 @@ fn held(packet: PacketType, op: &Op, seen: &StepView, view: &View<'_>) -> Option
         })
     };
     let claim = told.outcome.claim().filter(|_| told.outcome.claimed());
-    let Some(held_at) = find(Alteration::Held) else {
+    if find(Alteration::Held).is_none() {
         return Some(match claim {
             Some(line) => {
                 let expected = format!("no {} before the broker's {packet}", show(line));
@@ -148,10 +159,9 @@ fn held(packet: PacketType, op: &Op, seen: &StepView, view: &View<'_>) -> Option
                 let finding = Finding::new(Verdict::Fail, expected, observed).citing(&told.cites);
                 finding.at(view.event_of(line).unwrap_or(told.asked))
             }
-            None if told.outcome.succeeded() => return None,
             None => unanswered(firmness(told), op, told, seen).citing(&told.cites),
         });
-    };
+    }
     let released = find(Alteration::Released).map(|i| seen.begin + i);
     if let Some(line) = claim {
         let at = view.event_of(line).unwrap_or(told.asked);
@@ -163,7 +173,6 @@ fn held(packet: PacketType, op: &Op, seen: &StepView, view: &View<'_>) -> Option
         }
         return None;
     }
-    let _ = held_at;
     Some(unanswered(firmness(told), op, told, seen).citing(&told.cites))
 }
 

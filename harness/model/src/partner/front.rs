@@ -7,13 +7,13 @@ use super::rules::Rules;
 use super::send::due;
 use super::session::{Accepted, Session};
 use super::{
-    Action, Admission, Command, ConnId, Message, NoConnection, Output, RoutedMessage, SessionId, Settings, Ticket,
-    Way,
+    Action, Admission, Command, ConnId, Message, NoConnection, Output, RoutedMessage, SessionId, Settings,
+    Ticket, Way,
 };
 use crate::{
     mqtt::{
-        Ack, Body, ConnAck, Connect, Frame, Level, Packet, PacketType, Publish, SubAck, Subscribe, Unsubscribe, decode,
-        topic,
+        Ack, Body, ConnAck, Connect, Frame, Level, Packet, PacketType, Publish, SubAck, Subscribe,
+        Unsubscribe, decode, encode, topic,
     },
     text,
     timeline::{Alteration, Close},
@@ -129,6 +129,11 @@ impl Partner {
         self.forget(conn, now);
     }
 
+    /// Resets a connection that the caller cannot serve any more.
+    pub fn cut(&mut self, conn: ConnId, now: u64) {
+        self.close(conn, Close::Rst, "the bench gave it up".to_owned(), now);
+    }
+
     /// Obeys a command. The error says that it found no connection; [`Command::Mute`] and [`Command::StopReading`] then
     /// concern the next one.
     pub fn command(&mut self, command: Command, now: u64) -> Result<(), NoConnection> {
@@ -190,7 +195,8 @@ impl Partner {
             Accepted::Kept | Accepted::Unwanted => {}
             Accepted::Full => {
                 let client = text::shortened(&s.client, 60);
-                let what = format!("a message for the session of \"{client}\" was dropped: its queue is full");
+                let what =
+                    format!("a message for the session of \"{client}\" was dropped: its queue is full");
                 self.out.push_back(Output::Fault(what));
             }
         }
@@ -198,9 +204,11 @@ impl Partner {
 
     /// Time has come to `now`.
     pub fn tick(&mut self, now: u64) {
-        let late: Vec<Ticket> = self.tickets.iter().filter(|(_, p)| p.deadline <= now).map(|(&t, _)| t).collect();
+        let late: Vec<Ticket> =
+            self.tickets.iter().filter(|(_, p)| p.deadline <= now).map(|(&t, _)| t).collect();
         for ticket in late {
-            self.out.push_back(Output::Fault("the broker behind the tap did not answer a SUBSCRIBE".to_owned()));
+            self.out
+                .push_back(Output::Fault("the broker behind the tap did not answer a SUBSCRIBE".to_owned()));
             let refused = vec![0x80; self.tickets.get(&ticket).map_or(0, |p| p.codes.len())];
             self.subscribed(ticket, &refused, now);
         }
@@ -230,11 +238,14 @@ impl Partner {
         let (limit, why) = match c.phase {
             Phase::Fresh if c.connect_parked || !c.reading => return None,
             Phase::Fresh => (self.settings.scaled_us(self.settings.connect_ms), "no CONNECT came"),
-            Phase::Open if c.is_watched() => (c.silence_us?, "no control packet came in 1.5 times the keep alive"),
-            Phase::Open | Phase::Refused => return None,
-            Phase::Left => {
-                (self.settings.scaled_us(self.settings.disconnect_ms), "the client did not close after DISCONNECT")
+            Phase::Open if c.is_watched() => {
+                (c.silence_us?, "no control packet came in 1.5 times the keep alive")
             }
+            Phase::Open | Phase::Refused => return None,
+            Phase::Left => (
+                self.settings.scaled_us(self.settings.disconnect_ms),
+                "the client did not close after DISCONNECT",
+            ),
         };
         Some((c.since.saturating_add(limit), why))
     }
@@ -250,7 +261,16 @@ impl Partner {
             match c.framer.next_frame() {
                 Some(Frame::Packet(raw)) => self.packet(conn, &raw, now),
                 Some(Frame::Broken { raw, why }) => self.unreadable(conn, &raw, why, now),
-                None if c.backlog.is_empty() => break,
+                None if c.backlog.is_empty() => {
+                    // Its first byte tells that it is no CONNECT; the rest may never come.
+                    let first = c.framer.pending().first().copied();
+                    let known = first
+                        .filter(|&b| c.phase == Phase::Fresh && PacketType::of(b) != PacketType::Connect);
+                    if let Some(first) = known {
+                        self.unreadable(conn, &[first], String::new(), now);
+                    }
+                    break;
+                }
                 None => {
                     let backlog = std::mem::take(&mut c.backlog);
                     c.framer.push(&backlog);
@@ -298,22 +318,18 @@ impl Partner {
     /// Decides on the first packet whether the connection is the module's; `false` where it is over.
     fn attribute(&mut self, conn: ConnId, packet: &Packet, now: u64) -> bool {
         let is_module = self.conns.get(&conn).is_some_and(|c| c.is_module);
-        let verdict = match (&packet.body, &self.admission) {
-            // CONNECT was withheld before: the connection stays what it is.
-            _ if is_module => return true,
-            (Body::Connect(connect), admission) => admission.check(connect),
-            (_, Admission::Everyone) => Ok(()),
-            (_, Admission::Only(_)) => Err(format!("no CONNECT: {}", text::shortened(&packet.raw, 60))),
+        let Body::Connect(connect) = &packet.body else {
+            self.unreadable(conn, &packet.raw, String::new(), now);
+            return false;
         };
-        let Err(why) = verdict else {
+        // Where CONNECT was withheld before, the connection stays the module's.
+        let Err(why) = (if is_module { return true } else { self.admission.check(connect) }) else {
             self.adopt(conn);
             return true;
         };
         self.out.push_back(Output::Stranger { conn, why: why.clone() });
-        if let Body::Connect(connect) = &packet.body {
-            let code = if is_other_level(connect) { 1 } else { 5 };
-            self.wire(conn, crate::mqtt::encode(&Body::ConnAck(ConnAck { flags: 0, code })));
-        }
+        let code = if is_other_level(connect) { 1 } else { 5 };
+        self.wire(conn, encode(&Body::ConnAck(ConnAck { flags: 0, code })));
         self.close(conn, Close::Fin, why, now);
         false
     }
@@ -329,15 +345,18 @@ impl Partner {
         }
     }
 
-    /// A byte stream that cannot be cut into packets.
-    fn unreadable(&mut self, conn: ConnId, raw: &[u8], why: String, now: u64) {
-        let fresh = self.conns.get(&conn).is_some_and(|c| c.phase == Phase::Fresh && !c.is_module);
-        if fresh {
-            if self.admission == Admission::Everyone {
+    /// A byte stream that cannot be cut into packets, or does not begin with CONNECT (MQTT-3.1.0-1).
+    fn unreadable(&mut self, conn: ConnId, raw: &[u8], mut why: String, now: u64) {
+        let Some(c) = self.conns.get(&conn) else { return };
+        if c.phase == Phase::Fresh {
+            let kind = PacketType::of(raw.first().copied().unwrap_or(0));
+            if kind != PacketType::Connect {
+                why = format!("first packet is {kind}, not CONNECT");
+            }
+            if !c.is_module && self.admission == Admission::Everyone {
                 self.adopt(conn);
-            } else {
-                let why = format!("no CONNECT: {}", text::shortened(raw, 60));
-                self.out.push_back(Output::Stranger { conn, why });
+            } else if !c.is_module {
+                self.out.push_back(Output::Stranger { conn, why: why.clone() });
             }
         }
         self.close(conn, Close::Fin, why, now);
@@ -348,13 +367,8 @@ impl Partner {
         let Some(c) = self.conns.get_mut(&conn) else { return };
         match (c.phase, &packet.body) {
             (Phase::Fresh, Body::Connect(connect)) => return self.connect(conn, packet, connect, now),
-            // MQTT-3.1.0-1.
-            (Phase::Fresh, _) => {
-                let why = format!("first packet is {}", packet.kind);
-                return self.close(conn, Close::Fin, why, now);
-            }
             (Phase::Open, _) => {}
-            (Phase::Left | Phase::Refused, _) => return,
+            (Phase::Fresh | Phase::Left | Phase::Refused, _) => return,
         }
         c.since = now;
         // MQTT-4.8.0-1: a packet that breaks the protocol ends the connection, without an answer.
@@ -493,7 +507,8 @@ impl Partner {
 
     fn on_publish(&mut self, conn: ConnId, session: SessionId, publish: &Publish, now: u64) {
         let Publish { qos, retain, topic, payload, .. } = publish;
-        let message = Message { topic: topic.0.clone(), payload: payload.clone(), qos: *qos, retain: *retain };
+        let message =
+            Message { topic: topic.0.clone(), payload: payload.clone(), qos: *qos, retain: *retain };
         let id = publish.id.unwrap_or(0);
         match qos {
             0 => self.publish(Some(session), message),
@@ -528,7 +543,8 @@ impl Partner {
         }
         self.next_ticket += 1;
         let ticket = Ticket(self.next_ticket);
-        let asked: Vec<_> = filters.iter().zip(&codes).filter(|(_, c)| **c != 0x80).map(|(f, _)| f.clone()).collect();
+        let asked: Vec<_> =
+            filters.iter().zip(&codes).filter(|(_, c)| **c != 0x80).map(|(f, _)| f.clone()).collect();
         let deadline = now.saturating_add(self.settings.answer_us);
         let pending = Pending { conn, session, id: subscribe.id, filters, codes, deadline };
         if asked.is_empty() {

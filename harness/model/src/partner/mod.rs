@@ -145,7 +145,8 @@ impl Admission {
         {
             return Ok(());
         }
-        let user = username.map(|u| format!(", user name \"{}\"", text::shortened(u, 60))).unwrap_or_default();
+        let user =
+            username.map(|u| format!(", user name \"{}\"", text::shortened(u, 60))).unwrap_or_default();
         Err(format!("client id \"{}\"{user} is not of this case", text::shortened(client, 60)))
     }
 }

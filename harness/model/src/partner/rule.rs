@@ -116,7 +116,9 @@ impl fmt::Display for Command {
             Self::Rule(rule) => rule.fmt(f),
             Self::ClearRules => f.write_str("no rules any more"),
             Self::Release(kind) => write!(f, "release every {kind} that is held"),
-            Self::Inject(bytes) => write!(f, "send {} raw bytes: {}", bytes.len(), text::shortened(bytes, 60)),
+            Self::Inject(bytes) => {
+                write!(f, "send {} raw bytes: {}", bytes.len(), text::shortened(bytes, 60))
+            }
             Self::Publish(m) => write!(
                 f,
                 "another client publishes qos={} retain={} \"{}\" {} B",

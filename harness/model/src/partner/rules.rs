@@ -32,7 +32,8 @@ impl Rules {
         if active.seen <= active.rule.skip {
             return None;
         }
-        let used_up = active.rule.times.is_some_and(|times| active.seen >= times.saturating_add(active.rule.skip));
+        let used_up =
+            active.rule.times.is_some_and(|times| active.seen >= times.saturating_add(active.rule.skip));
         let nothing = active.rule.times == Some(0);
         let action = active.rule.action.clone();
         if used_up {

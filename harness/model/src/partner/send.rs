@@ -106,7 +106,8 @@ impl Partner {
         let conns: Vec<ConnId> = self.conns.keys().copied().collect();
         for conn in conns {
             let Some(c) = self.conns.get_mut(&conn) else { continue };
-            let (go, stay) = std::mem::take(&mut c.held).into_iter().partition::<VecDeque<_>, _>(|p| p.kind() == on);
+            let (go, stay) =
+                std::mem::take(&mut c.held).into_iter().partition::<VecDeque<_>, _>(|p| p.kind() == on);
             c.held = stay;
             for packet in go {
                 self.unpark(conn, packet, now);
@@ -206,7 +207,9 @@ pub(super) fn kind(body: &Body) -> PacketType {
 fn set_id(body: &mut Body, id: u16) {
     match body {
         Body::Publish(p) if p.id.is_some() => p.id = Some(id),
-        Body::PubAck(a) | Body::PubRec(a) | Body::PubRel(a) | Body::PubComp(a) | Body::UnsubAck(a) => *a = Ack { id },
+        Body::PubAck(a) | Body::PubRec(a) | Body::PubRel(a) | Body::PubComp(a) | Body::UnsubAck(a) => {
+            *a = Ack { id }
+        }
         Body::SubAck(s) => s.id = id,
         _ => {}
     }

@@ -327,7 +327,10 @@ impl<'a> Step<'a> {
         }
         let send: Vec<Spelling> =
             sends.iter().flatten().filter_map(|text| self.spelling(text, notes)).collect();
-        same_arguments(&send, notes);
+        let complete = sends.is_some_and(|sends| sends.len() == send.len() && !sends.is_empty());
+        if complete {
+            same_arguments(&send, notes);
+        }
         let data = self.data(&mut table, &send, notes);
         let prompt = self.prompt(&mut table, &send, notes);
         self.length_has_a_use(&send, prompt.is_some() || table.has("prompt"), notes);
@@ -339,7 +342,6 @@ impl<'a> Step<'a> {
         let within = table.at_least(1, "within", notes);
         let cites = cites(&mut table, notes);
         table.finish(notes);
-        let complete = sends.is_some_and(|sends| sends.len() == send.len() && !sends.is_empty());
         let mut names: BTreeSet<String> = send.iter().flat_map(Spelling::names).collect();
         names.extend(data.clone());
         let read = complete.then(|| Exchange {
@@ -385,7 +387,7 @@ impl<'a> Step<'a> {
     fn data(&self, table: &mut Table<'_>, send: &[Spelling], notes: &mut Notes<'_>) -> Option<String> {
         let data = table.text("data", notes)?;
         self.argument(&data.value, data.span.start, notes);
-        if !table.has("prompt") {
+        if !table.has("prompt") && !table.misspelt("prompt") {
             let what = format!("{} has `data` but no `prompt`", table.heading);
             notes.local(
                 table.place("data"),
@@ -402,7 +404,7 @@ impl<'a> Step<'a> {
 
     fn prompt(&self, table: &mut Table<'_>, send: &[Spelling], notes: &mut Notes<'_>) -> Option<String> {
         let prompt = table.text("prompt", notes)?;
-        if !table.has("data") {
+        if !table.has("data") && !table.misspelt("data") {
             let what = format!("{} has `prompt` but no `data`", table.heading);
             notes.local(
                 table.place("prompt"),

@@ -429,7 +429,7 @@ impl<'t> Table<'t> {
     }
 
     /// Whether an unknown key is there that means this one: then its own message is enough.
-    fn misspelt(&self, name: &str) -> bool {
+    pub(super) fn misspelt(&self, name: &str) -> bool {
         let known = || self.format.keys.iter().map(|key| key.name);
         self.entries
             .keys()

@@ -308,11 +308,17 @@ impl Reader {
         }
     }
 
-    async fn pass_on(&mut self, batch: Vec<Notification>, rx: &LinkRx) -> Result<(), mpsc::error::SendError<Event>> {
+    async fn pass_on(
+        &mut self,
+        batch: Vec<Notification>,
+        rx: &LinkRx,
+    ) -> Result<(), mpsc::error::SendError<Event>> {
         let mut run: Vec<(u64, RoutedMessage)> = Vec::new();
         for notification in batch {
             match notification {
-                Notification::Forward(forward) => run.extend(self.open(&forward.publish.topic, &forward.publish.payload)),
+                Notification::Forward(forward) => {
+                    run.extend(self.open(&forward.publish.topic, &forward.publish.payload))
+                }
                 Notification::Unschedule => self.link.ready(rx),
                 other => {
                     if let Some(Packet::SubAck(..)) = Option::<Packet>::from(other) {
@@ -326,7 +332,10 @@ impl Reader {
     }
 
     /// Live messages, in the order in which they were published, each once.
-    async fn send_messages(&mut self, mut run: Vec<(u64, RoutedMessage)>) -> Result<(), mpsc::error::SendError<Event>> {
+    async fn send_messages(
+        &mut self,
+        mut run: Vec<(u64, RoutedMessage)>,
+    ) -> Result<(), mpsc::error::SendError<Event>> {
         run.sort_by_key(|(number, _)| *number);
         for (number, message) in run {
             if self.seen.is_new(number) {
@@ -369,7 +378,10 @@ impl Reader {
         let topic = path.strip_prefix(self.prefix.as_bytes())?.to_vec();
         let (envelope, payload) = payload.split_first_chunk::<ENVELOPE>()?;
         let [qos, number @ ..] = *envelope;
-        Some((u64::from_be_bytes(number), RoutedMessage { topic, payload: payload.to_vec(), qos, retained: false }))
+        Some((
+            u64::from_be_bytes(number),
+            RoutedMessage { topic, payload: payload.to_vec(), qos, retained: false },
+        ))
     }
 }
 
@@ -409,7 +421,11 @@ fn connect(name: &str) -> Result<(LinkTx, LinkRx), BrokerError> {
 }
 
 /// Making a link blocks until the router answers, so another thread does it.
-fn connect_within(limit: Duration, to: Arc<Connector>, name: String) -> Result<(LinkTx, LinkRx), BrokerError> {
+fn connect_within(
+    limit: Duration,
+    to: Arc<Connector>,
+    name: String,
+) -> Result<(LinkTx, LinkRx), BrokerError> {
     let (answer, answered) = std_mpsc::channel();
     let build = move || {
         let _ = answer.send((to.0)(&name));
@@ -437,7 +453,8 @@ fn start() -> Arc<Connector> {
     };
     let router = Router::new(0, config).spawn();
     Arc::new(Connector(Box::new(move |name| {
-        let link = LinkBuilder::new(name, router.clone()).clean_session(true).dynamic_filters(true).build()?;
+        let link =
+            LinkBuilder::new(name, router.clone()).clean_session(true).dynamic_filters(true).build()?;
         Ok((link.0, link.1))
     })))
 }

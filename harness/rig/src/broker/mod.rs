@@ -82,10 +82,7 @@ impl Upstream {
     ) -> Result<(), BrokerError> {
         match &mut self.kind {
             Kind::Embedded(broker) => broker.subscribe(session, ticket, filters),
-            Kind::External(broker) => {
-                broker.subscribe(session, ticket, filters);
-                Ok(())
-            }
+            Kind::External(broker) => broker.subscribe(session, ticket, filters),
         }
     }
 
@@ -93,21 +90,15 @@ impl Upstream {
     pub fn unsubscribe(&mut self, session: SessionId, filters: &[Vec<u8>]) -> Result<(), BrokerError> {
         match &mut self.kind {
             Kind::Embedded(broker) => broker.unsubscribe(session, filters),
-            Kind::External(broker) => {
-                broker.unsubscribe(session, filters);
-                Ok(())
-            }
+            Kind::External(broker) => broker.unsubscribe(session, filters),
         }
     }
 
-    /// Publishes a message.
-    pub fn publish(&mut self, message: Message) -> Result<(), BrokerError> {
+    /// Publishes a message of a session, or of anybody else. Has to be called within a tokio runtime.
+    pub fn publish(&mut self, session: Option<SessionId>, message: Message) -> Result<(), BrokerError> {
         match &mut self.kind {
             Kind::Embedded(broker) => broker.publish(message),
-            Kind::External(broker) => {
-                broker.publish(message);
-                Ok(())
-            }
+            Kind::External(broker) => broker.publish(session, message),
         }
     }
 
@@ -123,10 +114,7 @@ impl Upstream {
     pub fn reset(&mut self) -> Result<(), BrokerError> {
         match &mut self.kind {
             Kind::Embedded(broker) => broker.reset(),
-            Kind::External(broker) => {
-                broker.reset();
-                Ok(())
-            }
+            Kind::External(broker) => broker.reset(),
         }
     }
 }

@@ -7,7 +7,7 @@ use std::{
 };
 
 use atspec_model::{
-    partner::{Admission, Command, ConnId, NoConnection, Output, Partner, SessionId},
+    partner::{Admission, Command, ConnId, NoConnection, Output, Partner},
     timeline::{Close, Side, What},
 };
 use tokio::task::JoinSet;
@@ -30,6 +30,9 @@ const CONNECTIONS: usize = 64;
 /// Bytes that may wait for a module which does not read.
 const UNREAD_BYTES: usize = 64 * 1024 * 1024;
 
+/// Bytes of the module's connections that one case records.
+const RECORDED_BYTES: usize = 128 * 1024 * 1024;
+
 #[derive(Debug)]
 pub(super) struct Core {
     partner: Partner,
@@ -41,6 +44,8 @@ pub(super) struct Core {
     tasks: JoinSet<()>,
     next_conn: ConnId,
     strangers: usize,
+    /// Bytes of the module's connections in this case.
+    recorded: usize,
     /// The timeout that the timekeeper waits for.
     armed: Option<u64>,
 }
@@ -75,6 +80,7 @@ impl Core {
             tasks: JoinSet::new(),
             next_conn: 1,
             strangers: 0,
+            recorded: 0,
             armed: None,
         }
     }
@@ -84,7 +90,8 @@ impl Core {
         let mut core = shared.core();
         while core.tasks.try_join_next().is_some() {}
         if core.lines.len() >= CONNECTIONS {
-            return core.fault(format!("more than {CONNECTIONS} connections at a time; one was not accepted"));
+            return core
+                .fault(format!("more than {CONNECTIONS} connections at a time; one was not accepted"));
         }
         let conn = core.next_conn;
         core.next_conn += 1;
@@ -120,7 +127,7 @@ impl Core {
 
     pub(super) fn begin(&mut self, shared: &Arc<Shared>, admission: Admission) {
         self.lines.values_mut().for_each(|line| line.trace = Trace::Nothing);
-        self.strangers = 0;
+        (self.strangers, self.recorded) = (0, 0);
         self.admission = admission.clone();
         self.act(shared, |partner, _| partner.admit(admission));
         let result = self.upstream.reset();
@@ -158,13 +165,23 @@ impl Core {
         match &mut line.trace {
             Trace::Nothing => {}
             Trace::Module => {
+                self.recorded += match &what {
+                    What::FromModule { bytes, .. } | What::ToModule { bytes, .. } => bytes.len(),
+                    _ => 0,
+                };
+                if self.recorded > RECORDED_BYTES {
+                    self.lines.values_mut().for_each(|line| line.trace = Trace::Nothing);
+                    return self.fault(format!(
+                        "more than {RECORDED_BYTES} bytes in one case; the rest is not recorded"
+                    ));
+                }
                 self.recorder.push(what);
             }
             Trace::Undecided { recorded, kept, silent } => {
                 let size = if let What::FromModule { bytes, .. } = &what { bytes.len() } else { 0 };
                 if *silent || *recorded + size > UNDECIDED_BYTES {
                     // No more than one packet: the partner closes a connection that sends more before its CONNECT.
-                    kept.push(what);
+                    keep(kept, what);
                 } else {
                     *recorded += size;
                     self.recorder.push(what);
@@ -188,8 +205,10 @@ impl Core {
             match output {
                 Output::Send { conn, bytes } => {
                     if self.put(conn, Item::Bytes(bytes)) > UNREAD_BYTES {
-                        self.fault(format!("more than {UNREAD_BYTES} bytes wait for the module to read them"));
-                        let _ = self.partner.command(Command::Close(Close::Rst), now);
+                        self.fault(format!(
+                            "more than {UNREAD_BYTES} bytes wait for the module to read them"
+                        ));
+                        self.partner.cut(conn, now);
                     }
                 }
                 Output::Close { conn, how, .. } => {
@@ -219,11 +238,11 @@ impl Core {
                     let result = self.upstream.unsubscribe(session, &filters);
                     self.check(result);
                 }
-                Output::Publish { message, .. } => {
-                    let result = self.upstream.publish(message);
+                Output::Publish { session, message } => {
+                    let result = self.upstream.publish(session, message);
                     self.check(result);
                 }
-                Output::SessionEnded { session: SessionId(id) } => self.upstream.end_session(SessionId(id)),
+                Output::SessionEnded { session } => self.upstream.end_session(session),
                 Output::Fault(what) => self.fault(what),
             }
         }
@@ -260,7 +279,17 @@ impl Core {
     }
 }
 
-/// The two ways of recording an end.
+/// Keeps an event for later; bytes that follow bytes join them.
+fn keep(kept: &mut Vec<What>, what: What) {
+    match (kept.last_mut(), what) {
+        (Some(What::FromModule { bytes: before, .. }), What::FromModule { bytes, .. }) => {
+            before.extend(bytes)
+        }
+        (_, what) => kept.push(what),
+    }
+}
+
+/// A recorded end.
 pub(super) fn closed(conn: ConnId, by: Side, how: Close) -> What {
     What::Closed { conn, by, how }
 }

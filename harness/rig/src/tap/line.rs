@@ -102,7 +102,12 @@ impl Outbox {
 
     /// The close that is wished for, whatever else waits.
     fn close(&self) -> Close {
-        let last = self.wishes().items.iter().rev().find_map(|i| if let Item::Close(how) = i { Some(*how) } else { None });
+        let last = self
+            .wishes()
+            .items
+            .iter()
+            .rev()
+            .find_map(|i| if let Item::Close(how) = i { Some(*how) } else { None });
         last.unwrap_or(Close::Rst)
     }
 

@@ -1,0 +1,168 @@
+//! The command line.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Conformance tests for modules that speak MQTT through AT commands
+///
+/// atspec drives a real module on a serial port, or an emulated one, points it at a broker of its own, records serial line
+/// and wire on one clock, and judges what it saw against the vendor's document and MQTT 3.1.1.
+///
+/// Exit codes: 0 all well · 1 a case failed or was inconclusive · 2 wrong usage, profile or configuration ·
+/// 3 the bench failed · 130 interrupted.
+#[derive(Debug, Parser)]
+#[command(name = "atspec", version, subcommand_required = true, arg_required_else_help = true)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Run(RunArgs),
+    List(ListArgs),
+    Explain(ExplainArgs),
+    Judge(JudgeArgs),
+    Check(CheckArgs),
+    Emulate(EmulateArgs),
+}
+
+/// Drive modules through the cases and write the reports
+///
+/// Without arguments every built-in module is run, emulated, and the reports go to `atspec-report/`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  atspec run                                           every built-in module, emulated
+  atspec run --module air780e --port /dev/ttyUSB2 --advertise bench.example.org --listen 0.0.0.0:1883
+  atspec run --module air780e --only 'publish/*' --skip '*-qos2'
+  atspec run --module my-module.toml --port tcp://10.0.0.7:4001")]
+pub(crate) struct RunArgs {
+    /// Built-in module, or the file of a profile; may be given several times
+    #[arg(long, value_name = "NAME|FILE.toml")]
+    pub(crate) module: Vec<String>,
+    /// Where the module is: a device or any path to a terminal, tcp://HOST:PORT, `emulated`, or `emulated:DEVIANT`
+    #[arg(long, default_value = "emulated")]
+    pub(crate) port: String,
+    /// Baud rate, where it differs from the profile's
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) baud: Option<u32>,
+    /// Where the tap listens for the module
+    #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:0")]
+    pub(crate) listen: SocketAddr,
+    /// The address the module is told; by default the one listened on
+    #[arg(long, value_name = "HOST")]
+    pub(crate) advertise: Option<String>,
+    /// Only cases that match; may be given several times
+    #[arg(long, value_name = "GLOB")]
+    pub(crate) only: Vec<String>,
+    /// No cases that match; may be given several times
+    #[arg(long, value_name = "GLOB")]
+    pub(crate) skip: Vec<String>,
+    /// Seed of everything generated: credentials and topics
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// Warnings fail the run
+    #[arg(long)]
+    pub(crate) strict: bool,
+    /// Run a case that did not pass up to N more times; the last verdict counts
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) retries: u32,
+    /// Known failures with their reasons (TOML)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) waivers: Option<PathBuf>,
+    /// Stop after the first case that fails or is inconclusive
+    #[arg(long)]
+    pub(crate) fail_fast: bool,
+    /// Directory of the reports
+    #[arg(long, value_name = "DIR", default_value = "atspec-report")]
+    pub(crate) out: PathBuf,
+    /// JUnit file, where it shall not be DIR/junit.xml
+    #[arg(long, value_name = "FILE")]
+    pub(crate) junit: Option<PathBuf>,
+    /// Run record, where it shall not be DIR/run.jsonl
+    #[arg(long, value_name = "FILE")]
+    pub(crate) json: Option<PathBuf>,
+    /// A broker of yours behind the tap instead of the built-in one
+    #[arg(long, value_name = "mqtt://HOST:PORT")]
+    pub(crate) broker: Option<String>,
+    /// Multiplies every waiting time of the document and the standard; by default 0.05 on emulated modules and 1 on a port
+    #[arg(long, value_name = "F", value_parser = factor)]
+    pub(crate) clock_factor: Option<f64>,
+}
+
+/// List every case with its requirement and clauses, and whether it applies
+#[derive(Debug, Args)]
+pub(crate) struct ListArgs {
+    /// Built-in module, or the file of a profile; every built-in one where none is given
+    #[arg(long, value_name = "NAME|FILE.toml")]
+    pub(crate) module: Vec<String>,
+    /// How
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(crate) format: Format,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    Text,
+    Json,
+}
+
+/// Explain a case or a clause: what, why, and how it is provoked
+#[derive(Debug, Args)]
+pub(crate) struct ExplainArgs {
+    /// Id of a case (`publish/qos1`), of a clause (`A780-8.2-35`) or of an MQTT statement (`MQTT-3.3.1-1`)
+    #[arg(value_name = "CASE|CLAUSE")]
+    pub(crate) what: String,
+    /// Module whose cases are explained
+    #[arg(long, value_name = "NAME|FILE.toml")]
+    pub(crate) module: Vec<String>,
+}
+
+/// Judge recordings again, without the module
+#[derive(Debug, Args)]
+pub(crate) struct JudgeArgs {
+    /// Timelines of an earlier run
+    #[arg(required = true, value_name = "TIMELINE.jsonl")]
+    pub(crate) timelines: Vec<PathBuf>,
+    /// Judge by this profile instead of the one of the run
+    #[arg(long, value_name = "NAME|FILE.toml")]
+    pub(crate) module: Option<String>,
+    /// Warnings fail
+    #[arg(long)]
+    pub(crate) strict: bool,
+}
+
+/// Find every mistake in profiles, with its line and what to do
+#[derive(Debug, Args)]
+pub(crate) struct CheckArgs {
+    /// Profiles
+    #[arg(required = true, value_name = "PROFILE.toml")]
+    pub(crate) profiles: Vec<PathBuf>,
+}
+
+/// Put an emulated module on a pseudo-terminal, for your own tools
+///
+/// Runs until it is interrupted. The first line printed is the path of the terminal.
+#[derive(Debug, Args)]
+pub(crate) struct EmulateArgs {
+    /// Built-in module, or the file of a profile
+    #[arg(long, value_name = "NAME|FILE.toml")]
+    pub(crate) module: String,
+    /// A deviant: the module with exactly one known defect
+    #[arg(long, value_name = "DEVIANT")]
+    pub(crate) deviant: Option<String>,
+    /// A symbolic link to the terminal, removed at the end
+    #[arg(long, value_name = "PATH")]
+    pub(crate) link: Option<PathBuf>,
+    /// Multiplies every time of the document; give the same to `atspec run`
+    #[arg(long, value_name = "F", default_value_t = 1.0, value_parser = factor)]
+    pub(crate) clock_factor: f64,
+}
+
+fn factor(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(f) if f.is_finite() && f > 0.0 && f <= 1000.0 => Ok(f),
+        _ => Err("a number above 0 and up to 1000, such as 0.05".to_owned()),
+    }
+}

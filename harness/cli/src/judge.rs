@@ -1,0 +1,80 @@
+//! `atspec judge`: the verdict again, from the recording alone.
+
+use std::{fs, path::Path};
+
+use atspec_model::{
+    case::Context,
+    judge::{excerpt, judge as judge_case},
+    profile::Profile,
+    run::{CaseRecord, RunEnd},
+    timeline::Timeline,
+    verdict::{Judgement, Verdict},
+};
+use atspec_reports::words;
+
+use crate::{args::JudgeArgs, failure::Failure, modules, out};
+
+/// Judges every timeline; the exit code is that of a run with these verdicts.
+pub(crate) fn judge(args: &JudgeArgs) -> Result<u8, Failure> {
+    let mut records = Vec::new();
+    for path in &args.timelines {
+        let record = judge_file(path, args.module.as_deref())?;
+        let told = words::of_case(&record, Path::new(""));
+        let told = if record.verdict == Verdict::Pass { format!("PASS {} {}", record.module, record.id) } else { told };
+        out::line(told.trim_end())?;
+        records.push(record);
+    }
+    Ok(RunEnd::count(&records, false).exit_code(args.strict))
+}
+
+fn judge_file(path: &Path, module: Option<&str>) -> Result<CaseRecord, Failure> {
+    let file = path.display();
+    let text = fs::read(path).map_err(|e| Failure::usage(format!("cannot read {file}: {e}")))?;
+    let text = String::from_utf8(text).map_err(|e| Failure::usage(format!("{file} is not text: {e}")))?;
+    let timeline = Timeline::from_json_lines(&text).map_err(|e| Failure::usage(format!("{file}: {e}")))?;
+    let profile = profile_of(path, &timeline, module)?;
+    let id = timeline.header.case.clone();
+    let (record, _) = record(&profile, &timeline, Some(file.to_string())).ok_or_else(|| {
+        Failure::usage(format!("{file}: there is no case `{id}` for {} in this atspec; `atspec list` shows every case", profile.name))
+    })?;
+    Ok(record)
+}
+
+/// The profile of the run, from the copy beside its timelines, or the built-in one.
+fn profile_of(path: &Path, timeline: &Timeline, module: Option<&str>) -> Result<Profile, Failure> {
+    if let Some(name) = module {
+        return modules::find(name);
+    }
+    let copy = timeline.header.profile.as_ref().map(|p| path.parent().unwrap_or(Path::new("")).join(p));
+    match copy.filter(|copy| copy.is_file()) {
+        Some(copy) => modules::find(&copy.to_string_lossy()),
+        None => modules::find(&timeline.header.module),
+    }
+}
+
+/// A judged recording as a record; `None` where there is no such case. Also the judgement itself.
+pub(crate) fn record(profile: &Profile, timeline: &Timeline, file: Option<String>) -> Option<(CaseRecord, Judgement)> {
+    let context = Context { profile, bindings: &timeline.header.bindings };
+    let case = atspec_suites::cases(&context).into_iter().find(|case| case.id == timeline.header.case)?;
+    let judgement = judge_case(&case, profile, timeline);
+    let offending = !matches!(judgement.verdict, Verdict::Pass | Verdict::Skipped);
+    let excerpt = if offending { excerpt(&case, profile, timeline, judgement.offence) } else { Vec::new() };
+    let cites = if judgement.clauses.is_empty() { case.all_cites(profile) } else { judgement.clauses.clone() };
+    let record = CaseRecord {
+        module: timeline.header.module.clone(),
+        id: case.id.clone(),
+        verdict: judgement.verdict,
+        level: case.level,
+        cites,
+        asks: case.asks.clone(),
+        took_ms: timeline.events.last().map_or(0, |e| e.at_us / 1000),
+        expected: judgement.expected.clone(),
+        observed: judgement.observed.clone(),
+        message: judgement.message.clone(),
+        notes: judgement.notes.clone(),
+        excerpt,
+        retries: 0,
+        timeline: file,
+    };
+    Some((record, judgement))
+}

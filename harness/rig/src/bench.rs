@@ -1,0 +1,207 @@
+//! One module on the bench: its port, its tap, and one case after the other.
+
+use std::{fmt, io, net::SocketAddr};
+
+use atspec_model::{
+    case::Case,
+    partner::{self, Admission, Credentials},
+    profile::Profile,
+    timeline::{Bindings, Header, SCHEMA, Settings, Timeline},
+};
+use tokio::{net::TcpListener, sync::watch};
+
+use crate::{
+    broker::{BrokerError, Upstream},
+    drive::{Driver, Stop},
+    link::{Address, Link, OpenError},
+    record::Recorder,
+    tap::Tap,
+};
+
+/// Where and how a module is driven.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The serial port.
+    pub port: Address,
+    /// Baud, where it differs from the profile's.
+    pub baud: Option<u32>,
+    /// Where the tap listens.
+    pub listen: SocketAddr,
+    /// The address the module is told; the one listened on where there is none.
+    pub advertise: Option<String>,
+    /// A broker of the user's instead of the one in this process, `mqtt://HOST:PORT`.
+    pub broker: Option<String>,
+    /// Clock factor and margin.
+    pub settings: Settings,
+    /// Seed of everything generated.
+    pub seed: u64,
+}
+
+/// The bench cannot be set up.
+#[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say it")]
+pub enum SetUpError {
+    #[error(transparent)]
+    Port(#[from] OpenError),
+    #[error("cannot listen on {address}: {error}; is another program on that port, does this machine have that address?")]
+    Listen { address: SocketAddr, error: io::Error },
+    #[error(transparent)]
+    Broker(#[from] BrokerError),
+}
+
+/// One module on the bench.
+pub struct Bench<'p> {
+    profile: &'p Profile,
+    options: Options,
+    driver: Driver<'p>,
+    recorder: Recorder,
+    local: SocketAddr,
+    closed_port: u16,
+}
+
+impl fmt::Debug for Bench<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Bench").field("options", &self.options).finish_non_exhaustive()
+    }
+}
+
+/// What driving a case came to, besides its recording.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum After {
+    /// The module is ready for the next case.
+    Ready,
+    /// The module does not answer any more, nor does anything bring it back.
+    Dead(String),
+    /// The serial port is gone.
+    PortGone(String),
+    /// The operator interrupted.
+    Interrupted,
+}
+
+impl<'p> Bench<'p> {
+    /// Listens, and takes the port.
+    pub async fn set_up(
+        profile: &'p Profile,
+        options: Options,
+        interrupt: watch::Receiver<bool>,
+    ) -> Result<Self, SetUpError> {
+        let recorder = Recorder::new();
+        let upstream = match &options.broker {
+            Some(address) => Upstream::external(address)?,
+            None => Upstream::embedded()?,
+        };
+        let settings = partner::Settings {
+            clock_factor: options.settings.clock_factor,
+            margin_us: options.settings.margin_ms * 1000,
+            ..partner::Settings::default()
+        };
+        let failed = |error| SetUpError::Listen { address: options.listen, error };
+        let tap = Tap::listen(options.listen, settings, upstream, recorder.clone()).await.map_err(failed)?;
+        let local = tap.local_addr();
+        let closed_port = closed_port(options.listen).await.map_err(failed)?;
+        let link = Link::open(&options.port, options.baud.unwrap_or(profile.serial.baud)).await?;
+        let driver = Driver::new(profile, options.settings, link, tap, recorder.clone(), interrupt);
+        Ok(Self { profile, options, driver, recorder, local, closed_port })
+    }
+
+    /// Wakes the module up and asks what it is. `Err` says why it cannot be driven.
+    pub async fn bring_up(&mut self) -> Result<String, After> {
+        let answers = self.driver.bring_up().await.map_err(|stop| self.after(stop))?;
+        if !answers {
+            return Err(After::Dead(format!(
+                "the module does not answer on {}; check power, wiring and baud rate",
+                self.options.port
+            )));
+        }
+        self.driver.identity().await.map_err(|stop| self.after(stop))
+    }
+
+    /// The values a try of a case is bound to; the same seed gives the same values.
+    pub fn bindings(&self, case: &str, attempt: u32) -> Bindings {
+        let key = mix(&format!("{}/{}/{case}/{attempt}", self.options.seed, self.profile.name));
+        let short = &key[..8];
+        Bindings {
+            host: self.options.advertise.clone().unwrap_or_else(|| self.local.ip().to_string()),
+            port: self.local.port(),
+            closed_port: self.closed_port,
+            client: format!("at{key}"),
+            username: format!("user{short}"),
+            password: format!("pass{short}"),
+            topic: format!("at/{short}"),
+        }
+    }
+
+    /// Drives one case and clears up after it. The timeline holds everything observed until the clearing up.
+    pub async fn run(&mut self, case: &Case, bindings: Bindings) -> (Timeline, After) {
+        self.driver.tap().admit(Admission::Only(Credentials {
+            client: bindings.client.clone().into_bytes(),
+            username: bindings.username.clone().into_bytes(),
+            password: bindings.password.clone().into_bytes(),
+            empty_client: false,
+        }));
+        self.driver.begin();
+        let after = match self.driver.drive(case).await {
+            Err(Stop::Interrupted) => After::Interrupted,
+            Err(Stop::PortLost(why)) => After::PortGone(why),
+            Ok(()) | Err(Stop::Flooded | Stop::Fault(_)) => match self.driver.tear_down(case).await {
+                Ok(true) => After::Ready,
+                Ok(false) => After::Dead(format!("the module stopped answering in {}", case.id)),
+                Err(stop) => self.after(stop),
+            },
+        };
+        let header = Header {
+            schema: SCHEMA,
+            module: self.profile.name.clone(),
+            profile: None,
+            case: case.id.clone(),
+            bindings,
+            settings: self.options.settings,
+        };
+        (Timeline { header, events: self.recorder.take() }, after)
+    }
+
+    fn after(&self, stop: Stop) -> After {
+        match stop {
+            Stop::PortLost(why) => After::PortGone(why),
+            Stop::Interrupted => After::Interrupted,
+            Stop::Flooded => After::Dead(format!("the module prints without end on {}", self.options.port)),
+            Stop::Fault(what) => After::Dead(what),
+        }
+    }
+}
+
+/// A port on which nothing listens.
+async fn closed_port(near: SocketAddr) -> io::Result<u16> {
+    Ok(TcpListener::bind(SocketAddr::new(near.ip(), 0)).await?.local_addr()?.port())
+}
+
+/// Twelve letters and digits that follow from the text alone (FNV-1a), the same on every machine.
+fn mix(text: &str) -> String {
+    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+    for byte in text.bytes() {
+        hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    }
+    // One more round, since FNV mixes its last bytes poorly.
+    hash = (hash ^ (hash >> 32)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    (0..12)
+        .map(|_| {
+            let digit = b"abcdefghijklmnopqrstuvwxyz0123456789"[usize::try_from(hash % 36).unwrap_or(0)];
+            hash = hash / 36 ^ hash.rotate_left(11);
+            char::from(digit)
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn credentials_differ_by_case_and_repeat_by_seed() {
+        let all: std::collections::BTreeSet<String> = (0..2000).map(|n| mix(&format!("1/air780e/case{n}/0"))).collect();
+        assert_eq!(all.len(), 2000);
+        let short: std::collections::BTreeSet<&str> = all.iter().map(|key| &key[..8]).collect();
+        assert_eq!(short.len(), 2000);
+        assert_eq!(mix("x"), mix("x"));
+    }
+}
