@@ -24,7 +24,7 @@ pub struct Timeline {
 
 /// The first line of a timeline.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "type", rename = "timeline", deny_unknown_fields)]
+#[serde(tag = "type", rename = "timeline")]
 pub struct Header {
     /// [`SCHEMA`].
     pub schema: u32,

@@ -166,6 +166,7 @@ impl<'p> Driver<'p> {
     /// The exchanges of an operation, one after the other, until one does not succeed. The outcome of the last.
     async fn perform(&mut self, op: &Op, limit: ResultLimit) -> Result<Option<Outcome>, Stop> {
         let spoken = op.exchanges(self.profile).map_err(Stop::Fault)?;
+        let opened = self.live.opened();
         let mut last = None;
         for one in spoken {
             let outcome = self.ask(&one, op.qos(), Purpose::Command, limit).await?;
@@ -174,6 +175,10 @@ impl<'p> Driver<'p> {
             if !succeeded {
                 break;
             }
+        }
+        if op.step == "open" && last.as_ref().is_some_and(Outcome::claimed) {
+            // The module may know of its connection before the tap has accepted it.
+            self.wait(0, |d| d.live.opened() > opened).await?;
         }
         Ok(last)
     }

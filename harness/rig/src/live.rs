@@ -15,6 +15,7 @@ pub(crate) struct Live {
     framers: BTreeMap<(u32, Side), Framer>,
     packets: BTreeMap<(Side, PacketType), usize>,
     open: BTreeSet<u32>,
+    opened: usize,
     held: BTreeMap<PacketType, usize>,
 }
 
@@ -29,6 +30,7 @@ impl Live {
             match &event.what {
                 What::Opened { conn, .. } => {
                     self.open.insert(*conn);
+                    self.opened += 1;
                 }
                 What::Closed { conn, .. } | What::Stranger { conn, .. } => {
                     self.open.remove(conn);
@@ -49,6 +51,11 @@ impl Live {
     /// How often a packet of the type was held back.
     pub(crate) fn held(&self, kind: PacketType) -> usize {
         self.held.get(&kind).copied().unwrap_or(0)
+    }
+
+    /// Connections that were ever opened.
+    pub(crate) fn opened(&self) -> usize {
+        self.opened
     }
 
     /// Whether the module has a connection.

@@ -201,12 +201,12 @@ async fn a_persistent_session_keeps_messages() {
         bench.publish("-t q/x -q 1 -m now").await;
         assert_eq!(lines(first).await, ["now"]);
         for number in 0..20 {
-            bench.publish(&format!("-t q/x -q {} -m m{number}", number % 3)).await;
+            bench.publish(&format!("-t q/x -q {} -m m{number}", 1 + number % 2)).await;
         }
-        // What was published with QoS 0 is not kept. mosquitto_sub prints QoS 2 at PUBREL: the order is that of each QoS.
-        let mut got = lines(bench.subscriber("-c -i keeper -t q/# -q 2 -C 13 -F %q|%p").await).await;
+        // mosquitto_sub prints QoS 2 at PUBREL: the order is that of each QoS.
+        let mut got = lines(bench.subscriber("-c -i keeper -t q/# -q 2 -C 20 -F %q|%p").await).await;
         got.sort_by_key(|line| line.as_bytes()[0]);
-        let of = |qos| (0..20).filter(move |n| n % 3 == qos).map(move |n| format!("{qos}|m{n}"));
+        let of = |qos| (0..20).filter(move |n| 1 + n % 2 == qos).map(move |n| format!("{qos}|m{n}"));
         assert_eq!(got, of(1).chain(of(2)).collect::<Vec<_>>());
         bench.no_faults();
     }
@@ -315,15 +315,6 @@ async fn paho_for_python() {
         python.args(["-c", PAHO, &bench.tap.local_addr().port().to_string()]);
         let child = python.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let output = finished(child).await;
-        if output.stdout != b"ok\n" {
-            let mut f = std::fs::File::create("/tmp/tgt-tap/dump-tap.txt").unwrap();
-            writeln!(f, "external={}", bench._mosquitto.is_some()).unwrap();
-            bench.recorder.since(0, |e| for e in e { match &e.what {
-                What::ToModule{conn, bytes} => { writeln!(f, "{} {conn} > {}", e.at_us, atspec_model::mqtt::decode(bytes)).unwrap(); }
-                What::FromModule{conn, bytes} => { let mut fr = atspec_model::mqtt::Framer::new(1<<20); fr.push(bytes); while let Some(atspec_model::mqtt::Frame::Packet(p)) = fr.next_frame() { writeln!(f, "{} {conn} < {}", e.at_us, atspec_model::mqtt::decode(&p)).unwrap(); } }
-                w => writeln!(f, "{} {w:?}", e.at_us).unwrap(),
-            }});
-        }
         assert_eq!(
             String::from_utf8_lossy(&output.stdout),
             "ok\n",

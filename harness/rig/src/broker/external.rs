@@ -31,6 +31,8 @@ use super::{BrokerError, Event};
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Orders that may wait for the broker to read.
 const ORDERS: usize = 4096;
+/// Packets that may wait for an acknowledgement: mosquitto 2.0 loses messages of QoS 2 beyond its limit of 20.
+const UNACKNOWLEDGED: usize = 16;
 /// Bytes that are gathered for one write.
 const GATHERED: usize = 1 << 20;
 /// Retained messages that are remembered, to be cleared.
@@ -44,7 +46,7 @@ static NAMES: AtomicU32 = AtomicU32::new(0);
 pub(super) struct External {
     at: Address,
     events: mpsc::Sender<Event>,
-    /// For `None`, what other clients and the bench publish.
+    /// Everything is published at `None`, so that it stays in order.
     links: HashMap<Option<SessionId>, mpsc::Sender<Order>>,
     retained: BTreeSet<Vec<u8>>,
 }
@@ -83,17 +85,13 @@ impl External {
         self.order(Some(session), Order::Unsubscribe(filters.to_vec()))
     }
 
-    pub(super) fn publish(
-        &mut self,
-        session: Option<SessionId>,
-        message: Message,
-    ) -> Result<(), BrokerError> {
+    pub(super) fn publish(&mut self, message: Message) -> Result<(), BrokerError> {
         if message.retain && message.payload.is_empty() {
             self.retained.remove(&message.topic);
         } else if message.retain && self.retained.len() < MAX_RETAINED {
             self.retained.insert(message.topic.clone());
         }
-        self.order(session, Order::Publish(message))
+        self.order(None, Order::Publish(message))
     }
 
     pub(super) fn end_session(&mut self, session: SessionId) {
@@ -197,8 +195,8 @@ impl Link {
         loop {
             tokio::select! {
                 () = tokio::time::sleep(PATIENCE), if !greeted => return Err("no CONNACK in time".to_owned()),
-                order = orders.recv(), if greeted && !ended && self.out.len() < GATHERED => match order {
-                    Some(order) => self.obey(order).await?,
+                order = orders.recv(), if greeted && !ended && self.has_room() => match order {
+                    Some(order) => self.obey(order)?,
                     None => ended = true,
                 },
                 // A QoS 2 message counts only when its exchange is over.
@@ -230,7 +228,11 @@ impl Link {
         }
     }
 
-    async fn obey(&mut self, order: Order) -> Result<(), String> {
+    fn has_room(&self) -> bool {
+        self.out.len() < GATHERED && self.used.len() < UNACKNOWLEDGED
+    }
+
+    fn obey(&mut self, order: Order) -> Result<(), String> {
         match order {
             Order::Subscribe(ticket, filters) => {
                 let id = self.free_id()?;

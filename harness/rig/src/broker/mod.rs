@@ -94,11 +94,11 @@ impl Upstream {
         }
     }
 
-    /// Publishes a message of a session, or of anybody else. Has to be called within a tokio runtime.
-    pub fn publish(&mut self, session: Option<SessionId>, message: Message) -> Result<(), BrokerError> {
+    /// Publishes a message. Has to be called within a tokio runtime.
+    pub fn publish(&mut self, message: Message) -> Result<(), BrokerError> {
         match &mut self.kind {
             Kind::Embedded(broker) => broker.publish(message),
-            Kind::External(broker) => broker.publish(session, message),
+            Kind::External(broker) => broker.publish(message),
         }
     }
 

@@ -238,8 +238,8 @@ impl Core {
                     let result = self.upstream.unsubscribe(session, &filters);
                     self.check(result);
                 }
-                Output::Publish { session, message } => {
-                    let result = self.upstream.publish(session, message);
+                Output::Publish { message, .. } => {
+                    let result = self.upstream.publish(message);
                     self.check(result);
                 }
                 Output::SessionEnded { session } => self.upstream.end_session(session),
