@@ -19,6 +19,9 @@ pub(crate) fn cases(cx: &Context<'_>) -> Vec<Case> {
         case("close/before-connect", "a TCP connection without CONNECT is closed too", &[])
             .steps(then(opened(cx), [Check(close()), Wait(Await::Closed)]))
             .expect([closed_by_module(), count(PacketType::Disconnect, 0)]),
+        case("close/silent-after-disconnect", "after DISCONNECT nothing is sent, no PINGREQ either", &["MQTT-3.14.4-2"])
+            .steps(then(connected_with(cx, true, 10), [Do(disconnect()), Idle { seconds: 20 }]))
+            .expect([count(PacketType::Disconnect, 1)]),
         case("close/then-refuses", "after the end nothing is published", &[])
             .steps(then(connected(cx), [Do(disconnect()), Do(close()), Wait(Await::Closed)]))
             .steps([Refuse(publish(&topic(cx, "out"), 0, "too late"))])

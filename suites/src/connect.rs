@@ -21,7 +21,7 @@ fn fields(cx: &Context<'_>) -> Vec<Case> {
     let b = cx.bindings;
     let (client, user, password) = (b.client.clone(), b.username.clone(), b.password.clone());
     let only_client = Op::new("configure").with("client", &b.client);
-    let id = client.clone();
+    let (id, long) = (client.clone(), client.clone());
     vec![
         case("connect/protocol", "CONNECT names MQTT 3.1.1", &["MQTT-3.1.2-1", "MQTT-3.1.2-2", "MQTT-3.1.2-3"])
             .steps(connected(cx))
@@ -38,6 +38,13 @@ fn fields(cx: &Context<'_>) -> Vec<Case> {
         .expect([connect_has(&format!("client id \"{id}\", no user name, no password"), move |c| {
             c.client_id.as_bytes() == id.as_bytes() && c.username.is_none() && c.password.is_none()
         })]),
+        case("connect/client-id-long", "a client id beyond 23 characters stands whole in CONNECT", &[])
+            .should()
+            .steps([Do(configure(cx).with("client", format!("{long}-longer-than-23"))), Do(open(cx)), Do(connect(true, KEEP_ALIVE))])
+            .expect([connect_has(&format!("client id \"{long}-longer-than-23\""), {
+                let long = format!("{long}-longer-than-23");
+                move |c| c.client_id.as_bytes() == long.as_bytes()
+            })]),
         case(
             "connect/credentials",
             "user name and password stand in CONNECT as configured",
@@ -50,7 +57,7 @@ fn fields(cx: &Context<'_>) -> Vec<Case> {
         })]),
         case("connect/clean-session-1", "clean session 1 is asked for as commanded", &[])
             .steps(connected_with(cx, true, KEEP_ALIVE))
-            .expect([connect_has("clean session 1", |c| c.clean_session())]),
+            .expect([connect_has("clean session 1", atspec_model::mqtt::Connect::clean_session)]),
         case("connect/clean-session-0", "clean session 0 is asked for as commanded", &[])
             .steps(connected_with(cx, false, KEEP_ALIVE))
             .expect([connect_has("clean session 0", |c| !c.clean_session())]),

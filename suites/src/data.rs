@@ -30,7 +30,7 @@ pub(crate) fn cases(cx: &Context<'_>) -> Vec<Case> {
         case("publish-data/retain", "the RETAIN flag is as commanded", &[])
             .steps(then(connected(cx), [Check(publish_data(&t, 1, "kept").with("retain", "1"))]))
             .expect([publications(vec![Sent { retain: true, ..sent(&t, 1, "kept") }])]),
-        arrives("every-byte", "all 256 byte values arrive as they were sent", framed((0..=255).collect())),
+        arrives("every-byte", "all 256 byte values arrive as they were sent", framed(&(0..=255).collect::<Vec<u8>>())),
         arrives("looks-like-at", "data that read like AT traffic are data", b"x\r\nOK\r\nERROR\r\n>\r\nAT+MIPCLOSE\r\n".to_vec()),
         arrives("escapes-are-data", "what is an escape in a command is plain data after the prompt", b"a\\22b\\0Dc\\5Cd".to_vec()),
         case("publish-data/long-then-short", "short data after long ones have no tail of them", &[])
@@ -55,6 +55,6 @@ pub(crate) fn cases(cx: &Context<'_>) -> Vec<Case> {
 }
 
 /// A letter before and behind, so that losing the first or last byte shows.
-fn framed(bytes: Vec<u8>) -> Vec<u8> {
-    [b"a".as_slice(), &bytes, b"z"].concat()
+fn framed(bytes: &[u8]) -> Vec<u8> {
+    [b"a".as_slice(), bytes, b"z"].concat()
 }

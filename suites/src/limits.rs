@@ -18,6 +18,9 @@ pub(crate) fn cases(cx: &Context<'_>) -> Vec<Case> {
         let lengths = [min, max - 1, max].map(|len| usize::try_from(len).unwrap_or(0));
         cases.extend(lengths.map(|len| arrives(cx, "publish-data-len", len, publish_data(&t, 1, letters(len)))));
     }
+    for len in [64, 65, 128, 256] {
+        cases.push(long_topic(cx, len));
+    }
     for len in [127, 128, 255, 256, 257, 511, 512, 1023, 1024, 1025] {
         cases.push(arrives(cx, "publish-data-buffer", len, publish_data(&t, 1, letters(len))));
     }
@@ -30,6 +33,29 @@ fn arrives(cx: &Context<'_>, what: &str, len: usize, op: Op) -> Case {
     case(&format!("limits/{what}-{len}"), &format!("a payload of {len} bytes arrives byte-exact"), &[])
         .steps(then(connected(cx), [Check(op)]))
         .expect([publications(vec![sent(&topic(cx, "t"), 1, payload)])])
+}
+
+/// A topic of this length, about which the document says nothing: refused, or whole; never cut.
+fn long_topic(cx: &Context<'_>, len: usize) -> Case {
+    let base = topic(cx, "");
+    let rest = letters(len.saturating_sub(base.len()));
+    let name = format!("{base}{}", String::from_utf8(rest).expect("letters"));
+    let wanted = name.clone();
+    let index = connected(cx).len();
+    case(&format!("limits/publish-topic-{len}"), &format!("a topic of {len} bytes is refused, or stands whole in PUBLISH"), &[])
+        .steps(then(connected(cx), [Beyond(publish(&name, 1, "a long way"))]))
+        .expect([Expect::new("the whole topic, or a clean refusal", move |view| {
+            let claimed = view.step(index).is_some_and(atspec_model::judge::StepView::claimed);
+            let seen = view.from_module(PacketType::Publish).find_map(|p| Some((p.at, p.packet.as_publish()?)));
+            match seen {
+                Some((_, publish)) if publish.topic.as_bytes() == wanted.as_bytes() => Ok(()),
+                Some((at, publish)) => {
+                    Err(Unmet::at(format!("a topic of {} bytes: {:?}", publish.topic.as_bytes().len(), publish.topic), at))
+                }
+                None if claimed => Err(Unmet::missing("success, although nothing was sent")),
+                None => Ok(()),
+            }
+        })])
 }
 
 /// One beyond the maximum: refused cleanly is right, accepted byte-exact is worth a warning, anything else fails.

@@ -40,6 +40,20 @@ fn wire(cx: &Context<'_>) -> Vec<Case> {
         case("publish/in-order", "publications go out in the order of their commands, each once", &["MQTT-2.3.1-2"])
             .steps(then(connected(cx), (1..=5).map(|n| Do(publish(&t, 1, format!("number {n}"))))))
             .expect([publications((1..=5).map(|n| sent(&t, 1, format!("number {n}"))).collect())]),
+        case(
+            "publish/ids-in-flight",
+            "a publication takes a packet id that is not in use while another waits for its PUBACK",
+            &["MQTT-2.3.1-2", "MQTT-4.3.2-1"],
+        )
+        .steps(then(connected(cx), [
+            Broker(Command::Rule(Rule::to_module(PacketType::PubAck, Action::Withhold))),
+            NoSuccess(publish(&t, 1, "first in flight")),
+            NoSuccess(publish(&t, 1, "second in flight")),
+        ]))
+        .expect([publications(vec![sent(&t, 1, "first in flight"), sent(&t, 1, "second in flight")])]),
+        case("publish/many", "publishing goes on beyond 256 publications of QoS 1", &["MQTT-2.3.1-1", "MQTT-2.3.1-2"])
+            .steps(then(connected(cx), (1..=260).map(|n| Do(publish(&t, 1, n.to_string())))))
+            .expect([publications((1..=260).map(|n| sent(&t, 1, n.to_string())).collect())]),
         case("publish/long-then-short", "a short payload after a long one has no tail of it", &[])
             .steps(then(connected(cx), [Do(publish(&t, 1, letters(200))), Do(publish(&t, 1, "short")), Do(publish(&t, 1, "x"))]))
             .expect([publications(vec![sent(&t, 1, letters(200)), sent(&t, 1, "short"), sent(&t, 1, "x")])]),

@@ -1,6 +1,10 @@
 //! Received messages printed as they come: exact bytes, framed by their length, acknowledged by QoS.
 
-use atspec_model::case::{Await, Case, Context, Step};
+use atspec_model::{
+    case::{Await, Case, Context, Step},
+    mqtt::{Ack, Body, PacketType, Publish, Text, encode},
+    partner::{Action, Command, Rule},
+};
 
 use crate::words::*;
 
@@ -8,6 +12,7 @@ pub(crate) fn cases(cx: &Context<'_>) -> Vec<Case> {
     let mut cases: Vec<Case> = (0..=2).map(|qos| of_qos(cx, qos)).collect();
     cases.extend(payloads(cx));
     cases.extend(sequences(cx));
+    cases.extend(repetitions(cx));
     cases
 }
 
@@ -48,9 +53,17 @@ fn payloads(cx: &Context<'_>) -> Vec<Case> {
         whole(cx, "looks-like-prompt", "a payload that reads like a prompt is a payload", b"\r\n> \r\n>"),
         whole(cx, "quotes-and-commas", "quotes, commas and backslashes are printed as they are", b"\"a\",\"b\\22\",,\\"),
         whole(cx, "every-byte", "all 256 byte values are printed as they came", &every),
+        whole(cx, "utf-8", "the declared length counts bytes, not characters", "温度 21 °C".as_bytes()),
         whole(cx, "one-byte", "a message of one byte is printed", b"x"),
         whole(cx, "empty", "a message without payload is printed with length 0", b"").should(),
     ];
+    let long = topic(cx, &"level/".repeat(40));
+    cases.push(
+        case("receive/long-topic", "a message on a topic of some 250 bytes is printed too", &[])
+            .should()
+            .steps(then(subscribed(cx, &topic(cx, "#"), 0), [other_publishes(&long, 0, "far away"), Quiet]))
+            .expect([printed(vec![(long, b"far away".to_vec())])]),
+    );
     if let Some(max) = cx.profile.behaviour.receive_max {
         cases.push(whole(cx, "longest", &format!("a message of {max} bytes is printed whole"), &letters(max)));
         cases.push(whole(cx, "longest-less-one", "a message just shorter than the longest is printed whole", &letters(max - 1)));
@@ -79,6 +92,63 @@ fn last_printed(topic: &str, payload: &'static [u8]) -> atspec_model::case::Expe
         Some(m) => Err(Unmet::at(format!("{} bytes on {}", m.payload.len(), m.topic.escape_ascii()), m.at)),
         None => Err(Unmet::missing("no message in the documented form")),
     })
+}
+
+/// What the broker may do with packet ids: the same message twice, or an id used again.
+fn repetitions(cx: &Context<'_>) -> Vec<Case> {
+    let t = topic(cx, "in");
+    let raw = |qos: u8, dup: bool, payload: &str| {
+        Broker(Command::Inject(encode(&Body::Publish(Publish {
+            dup,
+            qos,
+            retain: false,
+            topic: Text::from(t.as_str()),
+            id: Some(77),
+            payload: payload.as_bytes().to_vec(),
+        }))))
+    };
+    // The case plays the broker's part of these exchanges itself.
+    let unheard = |kind: PacketType| Broker(Command::Rule(Rule::from_module(kind, Action::Withhold)));
+    vec![
+        case(
+            "receive/qos2-once",
+            "a message of QoS 2 that comes twice before PUBREL is printed once",
+            &["MQTT-4.3.3-2", "MQTT-3.3.4-1"],
+        )
+        .steps(then(subscribed(cx, &t, 2), [
+            unheard(PacketType::PubRec),
+            unheard(PacketType::PubComp),
+            raw(2, false, "exactly once"),
+            Wait(Await::FromModule(PacketType::PubRec, 1)),
+            raw(2, true, "exactly once"),
+            Wait(Await::FromModule(PacketType::PubRec, 2)),
+            Broker(Command::Inject(encode(&Body::PubRel(Ack { id: 77 })))),
+            Wait(Await::FromModule(PacketType::PubComp, 1)),
+            Quiet,
+        ]))
+        .expect([
+            printed(vec![(t.clone(), b"exactly once".to_vec())]),
+            count(PacketType::PubRec, 2),
+            count(PacketType::PubComp, 1),
+        ]),
+        case(
+            "receive/qos1-id-again",
+            "a packet id that comes again after PUBACK brings a new message",
+            &["MQTT-4.3.2-2"],
+        )
+        .steps(then(subscribed(cx, &t, 1), [
+            unheard(PacketType::PubAck),
+            raw(1, false, "the first"),
+            Wait(Await::FromModule(PacketType::PubAck, 1)),
+            raw(1, false, "the second"),
+            Wait(Await::FromModule(PacketType::PubAck, 2)),
+            Wait(Await::Messages(2)),
+        ]))
+        .expect([
+            printed(vec![(t.clone(), b"the first".to_vec()), (t.clone(), b"the second".to_vec())]),
+            count(PacketType::PubAck, 2),
+        ]),
+    ]
 }
 
 fn sequences(cx: &Context<'_>) -> Vec<Case> {

@@ -1,7 +1,7 @@
 //! Commands in the wrong state and with wrong arguments: never success, nothing sent, and the port answers afterwards.
 
 use atspec_model::{
-    case::{Case, Context, Op, Step},
+    case::{Await, Case, Context, Expect, Op, Step},
     mqtt::{Level, PacketType},
     profile::Argument,
 };
@@ -30,6 +30,20 @@ fn wrong_state(cx: &Context<'_>) -> Vec<Case> {
         case("refuse/subscribe-without-tcp", "nothing can be subscribed to without any connection", &[])
             .steps([Do(configure(cx)), Refuse(subscribe(&t, 0))]),
     ];
+    cases.push(
+        case("refuse/configure-kept", "a configuration that is refused leaves the one before in force", &[])
+            .should()
+            .steps([
+                Do(configure(cx)),
+                Refuse(configure(cx).with("client", "WrongOne").with("username", "WrongUser").without("password")),
+                Do(open(cx)),
+                Do(connect(true, KEEP_ALIVE)),
+            ])
+            .expect([connect_has("the configuration that was not refused", {
+                let client = cx.bindings.client.clone();
+                move |c| c.client_id.as_bytes() == client.as_bytes()
+            })]),
+    );
     for (name, op) in before_connect {
         cases.push(
             case(&format!("refuse/{name}-before-connect"), "publishing and subscribing need the MQTT connection first", &[])
@@ -79,6 +93,9 @@ fn out_of_range(cx: &Context<'_>, subject: &Subject, name: &str) -> Vec<Case> {
         .into_iter()
         .map(|value| {
             let mut op = subject.op.clone().with(name, &value);
+            if *step == "connect" && name != "keepalive" {
+                op = op.with("keepalive", "77");
+            }
             if name == "len" && let Ok(len) = value.parse::<usize>() {
                 op = op.with("payload", letters(len));
             }
@@ -86,6 +103,18 @@ fn out_of_range(cx: &Context<'_>, subject: &Subject, name: &str) -> Vec<Case> {
             refused(subject, &format!("{name}-{value}"), &asks, op, firmness(argument))
         })
         .collect()
+}
+
+/// What the right command after the refused one must show on the wire.
+fn unchanged(op: &Op) -> Expect {
+    match op.step.as_str() {
+        "connect" => connect_has("the values of the command that was not refused", |c| {
+            c.clean_session() && c.keep_alive == KEEP_ALIVE
+        }),
+        "subscribe" => count(PacketType::Subscribe, 1),
+        "publish" | "publish-data" => publications(vec![sent(&op.text("topic"), 0, "refused")]),
+        _ => count(PacketType::Publish, 0),
+    }
 }
 
 /// The last argument left out, and one too many.
@@ -107,7 +136,10 @@ fn firmness(argument: &Argument) -> Level {
 fn refused(subject: &Subject, name: &str, asks: &str, op: Op, level: Level) -> Case {
     let mut case = case(&format!("refuse/{}-{name}", op.step), asks, &[]).steps(subject.before.clone()).steps([Refuse(op)]);
     case.level = level;
-    // A refused command changes nothing: the same command with right arguments still works.
+    // A refused command changes nothing: the same command with right arguments still works, and with its own values.
     case.steps.push(Do(subject.op.clone()));
-    case
+    if subject.op.step.starts_with("publish") {
+        case.steps.push(Wait(Await::FromModule(PacketType::Publish, 1)));
+    }
+    case.expect([unchanged(&subject.op)])
 }

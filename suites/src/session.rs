@@ -57,6 +57,15 @@ fn resending(cx: &Context<'_>) -> Vec<Case> {
         .steps(then(lost(PacketType::PubComp, 2), lose(cx, false)))
         .steps([Wait(Await::FromModule(PacketType::PubRel, 2))])
         .expect([sent_again(PacketType::PubRel), count(PacketType::Publish, 1)]),
+        case(
+            "session/sent-again-in-order",
+            "publications without PUBACK are sent again in the order in which they were sent first",
+            &["MQTT-4.6.0-1", "MQTT-4.4.0-1"],
+        )
+        .steps(then(lost(PacketType::PubAck, 1), [NoSuccess(publish(&t, 1, "the second to be sent again"))]))
+        .steps(lose(cx, false))
+        .steps([Wait(Await::FromModule(PacketType::Publish, 4))])
+        .expect([sent_again(PacketType::Publish), again_in_order()]),
         case("session/clean-forgets", "with clean session 1 nothing of an earlier connection is sent again", &["MQTT-3.1.2-6"])
             .steps(then(connected(cx), [withhold(PacketType::PubAck), NoSuccess(publish(&t, 1, "of the old session"))]))
             .steps(then(lose(cx, true), [Quiet, Check(publish(&t, 1, "of the new session"))]))
@@ -108,6 +117,23 @@ fn sent_again(kind: PacketType) -> Expect {
             }
             _ => Ok(()),
         }
+    })
+}
+
+/// The payloads of the second connection come in the order of the first.
+fn again_in_order() -> Expect {
+    Expect::new("both publications again, in their first order", |view| {
+        let seen: Vec<&WirePacket> = view.from_module(PacketType::Publish).collect();
+        let Some(first) = seen.first() else { return Err(Unmet::not_provoked("no PUBLISH")) };
+        let payloads = |again: bool| -> Vec<&[u8]> {
+            let on = seen.iter().filter(|p| (p.conn != first.conn) == again);
+            on.filter_map(|p| Some(p.packet.as_publish()?.payload.as_slice())).collect()
+        };
+        if payloads(false) == payloads(true) {
+            return Ok(());
+        }
+        let words: Vec<String> = payloads(true).iter().map(|p| atspec_model::text::shortened(p, 40)).collect();
+        Err(Unmet::missing(if words.is_empty() { "nothing".to_owned() } else { words.join(", then ") }))
     })
 }
 

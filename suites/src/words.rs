@@ -1,5 +1,7 @@
 //! The words cases are written in: operations, openings, and expectations.
 
+use std::fmt::Write as _;
+
 use atspec_model::{
     case::{Case, Context, Expect, Op, Step, Unmet},
     judge::{View, WirePacket},
@@ -220,7 +222,7 @@ fn connect_in_full(seen: &WirePacket, fields: &Connect) -> String {
         out = out.replace("password=…", &format!("password=\"{}\"", text::visible(password)));
     }
     if let Some(will) = &fields.will {
-        out += &format!(" message=\"{}\"", text::shortened(&will.message, 60));
+        let _ = write!(out, " message=\"{}\"", text::shortened(&will.message, 60));
     }
     out
 }
@@ -402,10 +404,10 @@ fn missing(view: &View<'_>, came: usize, wanted: usize) -> String {
         .filter(|(_, line)| !start.is_empty() && line.starts_with(start.as_bytes()))
         .map(|(_, line)| format!("`{}`", text::shortened(line, 80)))
         .collect();
-    match near.is_empty() {
-        true => format!("{came} of {wanted}"),
-        false => format!("{came} of {wanted} in the documented form, besides {}", near.join(", ")),
+    if near.is_empty() {
+        return format!("{came} of {wanted}");
     }
+    format!("{came} of {wanted} in the documented form, besides {}", near.join(", "))
 }
 
 /// The module ends the connection itself.

@@ -2,6 +2,8 @@
 //!
 //! One file per command; this one maps arguments to commands and their outcome to an exit code.
 
+#![cfg_attr(test, expect(clippy::unwrap_used, reason = "a test panics to fail"))]
+
 mod args;
 mod check;
 mod emulate;

@@ -124,10 +124,11 @@ impl<'p> Bench<'p> {
             host: self.options.advertise.clone().unwrap_or_else(|| self.local.ip().to_string()),
             port: self.local.port(),
             closed_port: self.closed_port,
-            client: format!("at{key}"),
-            username: format!("user{short}"),
-            password: format!("pass{short}"),
-            topic: format!("at/{short}"),
+            // Both cases of letters, so that a module that changes one shows.
+            client: format!("At{key}"),
+            username: format!("User{short}"),
+            password: format!("Pass{short}"),
+            topic: format!("At/{short}"),
         }
     }
 
@@ -186,7 +187,7 @@ fn mix(text: &str) -> String {
     (0..12)
         .map(|_| {
             let digit = b"abcdefghijklmnopqrstuvwxyz0123456789"[usize::try_from(hash % 36).unwrap_or(0)];
-            hash = hash / 36 ^ hash.rotate_left(11);
+            hash = (hash / 36) ^ hash.rotate_left(11);
             char::from(digit)
         })
         .collect()

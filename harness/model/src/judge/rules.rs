@@ -115,14 +115,10 @@ fn identifiers(_: &Case, view: &View<'_>) -> Option<Finding> {
             (Side::Module, Body::Publish(publish)) if publish.dup => {
                 in_use.insert(key);
             }
-            (Side::Module, Body::Publish(_) | Body::Subscribe(_) | Body::Unsubscribe(_)) => {
-                if !in_use.insert(key) {
-                    let expected = "a packet identifier that is not in use";
-                    let observed = format!("{} while identifier {id} was in use", p.packet);
-                    return Some(
-                        Finding::new(Verdict::Fail, expected, observed).citing(["MQTT-2.3.1-2"]).at(p.at),
-                    );
-                }
+            (Side::Module, Body::Publish(_) | Body::Subscribe(_) | Body::Unsubscribe(_)) if !in_use.insert(key) => {
+                let expected = "a packet identifier that is not in use";
+                let observed = format!("{} while identifier {id} was in use", p.packet);
+                return Some(Finding::new(Verdict::Fail, expected, observed).citing(["MQTT-2.3.1-2"]).at(p.at));
             }
             (
                 Side::Broker,
@@ -158,10 +154,13 @@ fn foreign_acknowledgement(_: &Case, view: &View<'_>) -> Option<Finding> {
     let mut from_module: BTreeSet<u16> = BTreeSet::new();
     for p in &view.packets {
         let Some(id) = p.packet.id() else { continue };
+        match (p.from, &p.packet.body) {
+            (Side::Broker, Body::Publish(_)) => from_broker.insert(id),
+            (Side::Broker, Body::PubRel(_)) => released.insert(id),
+            (Side::Module, Body::Publish(_)) => from_module.insert(id),
+            _ => false,
+        };
         let known = match (p.from, &p.packet.body) {
-            (Side::Broker, Body::Publish(_)) => from_broker.insert(id) || true,
-            (Side::Broker, Body::PubRel(_)) => released.insert(id) || true,
-            (Side::Module, Body::Publish(_)) => from_module.insert(id) || true,
             (Side::Module, Body::PubAck(_) | Body::PubRec(_)) => from_broker.contains(&id),
             (Side::Module, Body::PubComp(_)) => released.contains(&id),
             (Side::Module, Body::PubRel(_)) => from_module.contains(&id),

@@ -1,5 +1,7 @@
 //! What each step demands by itself: documented answers, refusals, and success never before its cause.
 
+use std::fmt::Write as _;
+
 use super::{Finding, StepView, Told, View};
 use crate::{
     at::{Heard, Outcome, Stage},
@@ -207,7 +209,7 @@ fn cause(op: &Op, seen: &StepView, view: &View<'_>) -> Option<Finding> {
     let expected = format!("no {} without {needed}", show(claim));
     let mut observed = format!("{} although there was no {needed}", show(claim));
     if view.strangers > 0 {
-        observed += &format!(" ({} connections came that did not show this case's credentials)", view.strangers);
+        let _ = write!(observed, " ({} connections came that did not show this case's credentials)", view.strangers);
     }
     Some(Finding::new(Verdict::Fail, expected, observed).citing(&told.cites).at(at))
 }

@@ -3,6 +3,8 @@
 //! Views are computed from the bytes. Every seen thing carries the index of the event that completed it, so that the order of
 //! serial line and wire is that of the recording.
 
+use std::collections::BTreeMap;
+
 use crate::{
     at::{Captures, Dialogue, Heard, Item, Outcome, Read, Reader, Stage},
     case::{Case, Spoken, Step},
@@ -248,14 +250,18 @@ impl<'a> View<'a> {
                         Purpose::Recovery => reader.dialogue_over(),
                     }
                     let sent = Serial::Sent { at, purpose: *purpose, bytes: bytes.clone() };
-                    self.steps.last_mut().into_iter().for_each(|s| s.serial.push(sent.clone()));
+                    if let Some(step) = self.steps.last_mut() {
+                        step.serial.push(sent);
+                    }
                 }
                 What::Received { bytes } => {
                     reader.push(bytes);
                     while let Some(read) = reader.next_item() {
                         self.see_message(at, &read.item, reading);
                         let printed = Serial::Printed { at, end: read.end, item: read.item };
-                        self.steps.last_mut().into_iter().for_each(|s| s.serial.push(printed.clone()));
+                        if let Some(step) = self.steps.last_mut() {
+                            step.serial.push(printed);
+                        }
                     }
                 }
                 What::Silence { awaited, waited_ms } => {
@@ -307,7 +313,7 @@ impl<'a> View<'a> {
             _ => None,
         }).collect();
         self.strangers = strangers.len();
-        let mut framers: Vec<(u32, Side, Framer)> = Vec::new();
+        let mut framers: BTreeMap<(u32, Side), Framer> = BTreeMap::new();
         for (at, event) in self.timeline.events.iter().enumerate() {
             let (conn, from, bytes) = match &event.what {
                 What::Teardown => break,
@@ -318,7 +324,9 @@ impl<'a> View<'a> {
                 }
                 What::Closed { conn, by, how } => {
                     let known = self.connections.iter_mut().find(|c| c.conn == *conn);
-                    known.into_iter().for_each(|c| c.closed.push((at, *by, *how)));
+                    if let Some(connection) = known {
+                        connection.closed.push((at, *by, *how));
+                    }
                     continue;
                 }
                 What::FromModule { conn, bytes } => (*conn, Side::Module, bytes),
@@ -326,14 +334,7 @@ impl<'a> View<'a> {
                 _ => continue,
             };
             let Some(connection) = self.connections.iter_mut().find(|c| c.conn == conn) else { continue };
-            let slot = match framers.iter().position(|(c, side, _)| (*c, *side) == (conn, from)) {
-                Some(slot) => slot,
-                None => {
-                    framers.push((conn, from, Framer::new(MAX_PACKET)));
-                    framers.len() - 1
-                }
-            };
-            let framer = &mut framers[slot].2;
+            let framer = framers.entry((conn, from)).or_insert_with(|| Framer::new(MAX_PACKET));
             framer.push(bytes);
             while let Some(frame) = framer.next_frame() {
                 match frame {
@@ -409,14 +410,15 @@ fn hear(view: &mut StepView, step: Option<&Step>, profile: &Profile) {
                 current = Some((dialogue, Told::new(*at, bytes, one.exchange), is_probe));
             }
             Serial::Sent { purpose: Purpose::Data, .. } => {
-                current.iter_mut().for_each(|(dialogue, ..)| dialogue.data_sent());
+                if let Some((dialogue, ..)) = &mut current {
+                    dialogue.data_sent();
+                }
             }
             Serial::Sent { purpose: Purpose::Recovery, .. } => finish(&mut current),
             Serial::Printed { item, end, .. } => {
-                let read = Read { item: item.clone(), end: *end };
-                current.iter_mut().for_each(|(dialogue, ..)| {
-                    dialogue.hear(&read);
-                });
+                if let Some((dialogue, ..)) = &mut current {
+                    dialogue.hear(&Read { item: item.clone(), end: *end });
+                }
             }
         }
     }

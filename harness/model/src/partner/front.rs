@@ -44,8 +44,9 @@ struct Pending {
     conn: ConnId,
     session: SessionId,
     id: u16,
-    filters: Vec<(Vec<u8>, u8)>,
-    /// Return codes; 0x80 is refused already.
+    /// Filters that may be granted; the others are refused already.
+    filters: Vec<Option<Vec<u8>>>,
+    /// Return codes, one for each of them.
     codes: Vec<u8>,
     deadline: u64,
 }
@@ -531,20 +532,21 @@ impl Partner {
         let Some(s) = self.sessions.get_mut(&session) else { return };
         let mut codes = Vec::with_capacity(subscribe.filters.len());
         let mut filters = Vec::with_capacity(subscribe.filters.len());
+        let mut asked = Vec::new();
         for (filter, qos) in &subscribe.filters {
             let full = s.filters.len() >= max && !s.filters.contains_key(filter.as_bytes());
             if full || codes.len() >= max || !topic::valid_filter(filter.as_bytes()) {
                 codes.push(0x80);
+                filters.push(None);
             } else {
                 s.filters.insert(filter.0.clone(), *qos);
                 codes.push(*qos);
+                filters.push(Some(filter.0.clone()));
+                asked.push((filter.0.clone(), *qos));
             }
-            filters.push((filter.0.clone(), *qos));
         }
         self.next_ticket += 1;
         let ticket = Ticket(self.next_ticket);
-        let asked: Vec<_> =
-            filters.iter().zip(&codes).filter(|(_, c)| **c != 0x80).map(|(f, _)| f.clone()).collect();
         let deadline = now.saturating_add(self.settings.answer_us);
         let pending = Pending { conn, session, id: subscribe.id, filters, codes, deadline };
         if asked.is_empty() {
@@ -567,7 +569,8 @@ impl Partner {
         }
         let mut gone = Vec::new();
         if let Some(s) = self.sessions.get_mut(&session) {
-            for ((filter, _), &code) in pending.filters.iter().zip(&pending.codes) {
+            for (filter, &code) in pending.filters.iter().zip(&pending.codes) {
+                let Some(filter) = filter else { continue };
                 match s.filters.get_mut(filter) {
                     Some(qos) if code <= 2 => *qos = code,
                     Some(_) => {

@@ -28,7 +28,7 @@ pub use front::Partner;
 pub use rule::{Action, Command, Message, Rule, Way};
 
 use crate::{
-    mqtt::{Connect, PacketType},
+    mqtt::{Connect, PacketType, Text},
     text,
     timeline::{Alteration, Close},
 };
@@ -136,7 +136,7 @@ impl Admission {
     fn check(&self, connect: &Connect) -> Result<(), String> {
         let Self::Only(own) = self else { return Ok(()) };
         let client = connect.client_id.as_bytes();
-        let username = connect.username.as_ref().map(|u| u.as_bytes());
+        let username = connect.username.as_ref().map(Text::as_bytes);
         let is = |value: Option<&[u8]>, wanted: &[u8]| !wanted.is_empty() && value == Some(wanted);
         if is(Some(client), &own.client)
             || is(username, &own.username)

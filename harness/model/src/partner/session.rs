@@ -125,7 +125,7 @@ impl Session {
         match self.flight(id) {
             Some(Flight { state: State::Published(p), .. }) if p.qos != 2 => false,
             Some(Flight { state: State::Published(_), .. }) => {
-                // PUBRELs go out again in the order in which the PUBRECs came (MQTT-4.6.0-5).
+                // PUBRELs go out again in the order in which the PUBRECs came (MQTT-4.6.0-4).
                 self.land(id);
                 self.start(Flight { id, state: State::Released });
                 true

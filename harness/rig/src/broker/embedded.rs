@@ -17,7 +17,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque},
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, LazyLock, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU32, Ordering},
         mpsc as std_mpsc,
     },
@@ -51,14 +51,27 @@ const MAX_RETAINED: usize = 10_000;
 const ENVELOPE: usize = 9;
 
 static LANES: AtomicU32 = AtomicU32::new(0);
-static ROUTER: Mutex<Option<Arc<Connector>>> = Mutex::new(None);
+static ROUTERS: LazyLock<Routers> = LazyLock::new(Routers::default);
 
 /// Makes links to one router. The type of rumqttd's channel cannot be named, but captured.
-struct Connector(Box<dyn Fn(&str) -> Result<(LinkTx, LinkRx), LinkError> + Send + Sync>);
+struct Connector(Box<Connect>);
+
+type Connect = dyn Fn(&str) -> Result<(LinkTx, LinkRx), String> + Send + Sync;
+
+/// The one router of a process, replaced when it died. Clones are the same.
+#[derive(Clone, Default)]
+struct Routers(Arc<Mutex<Option<Arc<Connector>>>>);
+
+impl std::fmt::Debug for Routers {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Routers").field(&lock(&self.0).is_some()).finish()
+    }
+}
 
 /// The broker behind one tap.
 #[derive(Debug)]
 pub(super) struct Embedded {
+    routers: Routers,
     events: mpsc::Sender<Event>,
     lane: u32,
     /// The level in front of every topic, with its slash.
@@ -70,11 +83,14 @@ pub(super) struct Embedded {
     retained: Arc<Mutex<Retained>>,
 }
 
+/// SUBSCRIBEs without an answer; `None` when nobody will answer any more.
+type Tickets = Arc<Mutex<Option<VecDeque<Asked>>>>;
+
 #[derive(Debug)]
 struct Subscriber {
     link: Link,
     slot: u32,
-    tickets: Arc<Mutex<VecDeque<Asked>>>,
+    tickets: Tickets,
 }
 
 /// A SUBSCRIBE on its way.
@@ -97,9 +113,14 @@ struct Retained {
 
 impl Embedded {
     pub(super) fn new(events: mpsc::Sender<Event>) -> Result<Self, BrokerError> {
+        Self::at(ROUTERS.clone(), events)
+    }
+
+    fn at(routers: Routers, events: mpsc::Sender<Event>) -> Result<Self, BrokerError> {
         let lane = LANES.fetch_add(1, Ordering::Relaxed);
-        let (publisher, _) = Link::open(&format!("atspec-{lane}"))?;
+        let (publisher, _) = Link::open(&routers, &format!("atspec-{lane}"))?;
         Ok(Self {
+            routers,
             events,
             lane,
             prefix: format!("l{lane}/").into(),
@@ -120,14 +141,16 @@ impl Embedded {
         let paths = filters.iter().map(|(filter, _)| self.path(filter)).collect::<Result<Vec<_>, _>>()?;
         let subscriber = self.subscriber(session)?;
         let asked = Asked { ticket, filters: filters.to_vec(), missing: paths.len(), before };
-        lock(&subscriber.tickets).push_back(asked);
-        paths.into_iter().try_for_each(|path| subscriber.link.with(|tx| tx.subscribe(path).map(drop)))
+        lock(&subscriber.tickets).as_mut().ok_or_else(gone)?.push_back(asked);
+        paths.into_iter().try_for_each(|path| subscriber.link.with(|tx| tx.subscribe(path).map_err(Box::new)))
     }
 
     pub(super) fn unsubscribe(&mut self, session: SessionId, filters: &[Vec<u8>]) -> Result<(), BrokerError> {
         let paths = filters.iter().map(|filter| self.path(filter)).collect::<Result<Vec<_>, _>>()?;
         let Some(subscriber) = self.sessions.get(&session) else { return Ok(()) };
-        paths.into_iter().try_for_each(|path| subscriber.link.with(|tx| tx.unsubscribe(path).map(drop)))
+        paths
+            .into_iter()
+            .try_for_each(|path| subscriber.link.with(|tx| tx.unsubscribe(path).map_err(Box::new)))
     }
 
     pub(super) fn publish(&mut self, message: Message) -> Result<(), BrokerError> {
@@ -142,7 +165,7 @@ impl Embedded {
             retained.keep(message)?;
         }
         drop(retained);
-        self.publisher.with(|tx| tx.publish(path.into_bytes(), payload).map(drop))
+        self.publisher.with(|tx| tx.publish(path.into_bytes(), payload).map_err(Box::new))
     }
 
     pub(super) fn end_session(&mut self, session: SessionId) {
@@ -154,10 +177,12 @@ impl Embedded {
 
     pub(super) fn reset(&mut self) -> Result<(), BrokerError> {
         let sessions: Vec<SessionId> = self.sessions.keys().copied().collect();
-        sessions.into_iter().for_each(|session| self.end_session(session));
+        for session in sessions {
+            self.end_session(session);
+        }
         lock(&self.retained).messages.clear();
-        if !self.publisher.is_alive() {
-            self.publisher = Link::open(&format!("atspec-{}", self.lane))?.0;
+        if !self.publisher.is_open() {
+            self.publisher = Link::open(&self.routers, &format!("atspec-{}", self.lane))?.0;
         }
         Ok(())
     }
@@ -175,10 +200,10 @@ impl Embedded {
             Entry::Occupied(entry) => Ok(entry.into_mut()),
             Entry::Vacant(entry) => {
                 // Names are used again: rumqttd remembers each name for ever.
-                let slot = (0..).find(|slot| !self.slots.contains(slot)).unwrap_or(0);
-                let (link, rx) = Link::open(&format!("atspec-{}-{slot}", self.lane))?;
+                let slot = (0..u32::MAX).find(|slot| !self.slots.contains(slot)).unwrap_or(u32::MAX);
+                let (link, rx) = Link::open(&self.routers, &format!("atspec-{}-{slot}", self.lane))?;
                 self.slots.insert(slot);
-                let tickets = Arc::<Mutex<VecDeque<Asked>>>::default();
+                let tickets: Tickets = Arc::new(Mutex::new(Some(VecDeque::new())));
                 let reader = Reader {
                     session,
                     link: link.clone(),
@@ -220,42 +245,51 @@ impl Retained {
 
 /// The sending half of a link; clones are the same link.
 #[derive(Clone)]
-struct Link(Arc<Mutex<Option<LinkTx>>>);
+struct Link(Arc<Mutex<State>>);
+
+enum State {
+    Open(LinkTx),
+    /// The router is gone.
+    Broken,
+    /// Ended on purpose.
+    Closed,
+}
 
 impl std::fmt::Debug for Link {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("Link").field(&self.is_alive()).finish()
+        f.debug_tuple("Link").field(&self.is_open()).finish()
     }
 }
 
 impl Link {
-    fn open(name: &str) -> Result<(Self, LinkRx), BrokerError> {
-        let (tx, rx) = connect(name)?;
-        Ok((Self(Arc::new(Mutex::new(Some(tx)))), rx))
+    fn open(routers: &Routers, name: &str) -> Result<(Self, LinkRx), BrokerError> {
+        let (tx, rx) = routers.connect(name)?;
+        Ok((Self(Arc::new(Mutex::new(State::Open(tx)))), rx))
     }
 
     /// Sends something. The router takes at most 1000 events before this waits for it; it never waits for us.
-    fn with(&self, send: impl FnOnce(&mut LinkTx) -> Result<(), LinkError>) -> Result<(), BrokerError> {
-        let mut tx = lock(&self.0);
-        let result = tx.as_mut().map(send);
-        match result {
-            Some(Ok(())) => Ok(()),
-            Some(Err(error)) => {
-                *tx = None;
-                Err(BrokerError(format!("its router is gone ({error})")))
-            }
-            None => Err(BrokerError("its link is closed".to_owned())),
+    fn with(
+        &self,
+        send: impl FnOnce(&mut LinkTx) -> Result<usize, Box<LinkError>>,
+    ) -> Result<(), BrokerError> {
+        let mut state = lock(&self.0);
+        let State::Open(tx) = &mut *state else { return Err(gone()) };
+        if send(tx).is_err() {
+            *state = State::Broken;
+            return Err(gone());
         }
+        Ok(())
     }
 
-    fn is_alive(&self) -> bool {
-        lock(&self.0).is_some()
+    fn is_open(&self) -> bool {
+        matches!(*lock(&self.0), State::Open(_))
     }
 
     /// Asks for more after the router paused this link. A router that is asked on behalf of a link it does not know
     /// any more panics, hence under the same lock as [`Link::close`].
     fn ready(&self, rx: &LinkRx) {
-        if lock(&self.0).is_some() {
+        let state = lock(&self.0);
+        if matches!(*state, State::Open(_)) {
             // A dead router shows at the next read.
             let _ = rx.ready();
         }
@@ -263,12 +297,29 @@ impl Link {
 
     /// Ends the link; the router forgets its subscriptions.
     fn close(&self) {
-        let Some(mut tx) = lock(&self.0).take() else { return };
-        let disconnect = Disconnect { reason_code: DisconnectReasonCode::NormalDisconnection };
-        let mut sent = std::pin::pin!(tx.send(Packet::Disconnect(disconnect, None)));
-        // The future has no await in it, so one poll is all; a router that is dead needs no farewell.
-        let _: Poll<_> = sent.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        let mut state = lock(&self.0);
+        if let State::Open(tx) = &mut *state {
+            let disconnect = Disconnect { reason_code: DisconnectReasonCode::NormalDisconnection };
+            let mut sent = std::pin::pin!(tx.send(Packet::Disconnect(disconnect, None)));
+            // The future has no await in it, so one poll is all; a router that is dead needs no farewell.
+            let _: Poll<_> = sent.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        }
+        *state = State::Closed;
     }
+
+    /// The router dropped the link: whether that is a fault.
+    fn ended(&self) -> bool {
+        let mut state = lock(&self.0);
+        let unexpected = !matches!(*state, State::Closed);
+        if unexpected {
+            *state = State::Broken;
+        }
+        unexpected
+    }
+}
+
+fn gone() -> BrokerError {
+    BrokerError("its router is gone".to_owned())
 }
 
 /// Carries what comes over a session's link to the tap.
@@ -276,7 +327,7 @@ struct Reader {
     session: SessionId,
     link: Link,
     prefix: Arc<str>,
-    tickets: Arc<Mutex<VecDeque<Asked>>>,
+    tickets: Tickets,
     retained: Arc<Mutex<Retained>>,
     events: mpsc::Sender<Event>,
     seen: Seen,
@@ -297,10 +348,9 @@ impl Reader {
                 return self.link.close();
             }
         }
-        if self.link.is_alive() {
-            let fault = Event::Fault("the broker behind the tap: its router is gone".to_owned());
-            let _ = self.events.send(fault).await;
-            let asked: Vec<Asked> = lock(&self.tickets).drain(..).collect();
+        if self.link.ended() {
+            let _ = self.events.send(Event::Fault(gone().to_string())).await;
+            let asked = std::mem::replace(&mut *lock(&self.tickets), None).unwrap_or_default();
             for Asked { ticket, filters, .. } in asked {
                 let granted = vec![0x80; filters.len()];
                 let _ = self.events.send(Event::Subscribed { ticket, granted }).await;
@@ -317,7 +367,7 @@ impl Reader {
         for notification in batch {
             match notification {
                 Notification::Forward(forward) => {
-                    run.extend(self.open(&forward.publish.topic, &forward.publish.payload))
+                    run.extend(self.open(&forward.publish.topic, &forward.publish.payload));
                 }
                 Notification::Unschedule => self.link.ready(rx),
                 other => {
@@ -349,12 +399,13 @@ impl Reader {
     async fn subscribed(&mut self) -> Result<(), mpsc::error::SendError<Event>> {
         let asked = {
             let mut tickets = lock(&self.tickets);
-            let Some(first) = tickets.front_mut() else { return Ok(()) };
+            let Some(asked) = tickets.as_mut() else { return Ok(()) };
+            let Some(first) = asked.front_mut() else { return Ok(()) };
             first.missing = first.missing.saturating_sub(1);
             if first.missing > 0 {
                 return Ok(());
             }
-            tickets.pop_front()
+            asked.pop_front()
         };
         let Some(Asked { ticket, filters, before, .. }) = asked else { return Ok(()) };
         let granted = filters.iter().map(|(_, qos)| *qos).collect();
@@ -407,17 +458,19 @@ impl Seen {
     }
 }
 
-/// A link to the router of this process, which is started when there is none or it died.
-fn connect(name: &str) -> Result<(LinkTx, LinkRx), BrokerError> {
-    let connector = lock(&ROUTER).get_or_insert_with(start).clone();
-    let result = connect_within(PATIENCE, connector.clone(), name.to_owned());
-    if result.is_err() {
-        let mut router = lock(&ROUTER);
-        if router.as_ref().is_some_and(|current| Arc::ptr_eq(current, &connector)) {
-            *router = None;
+impl Routers {
+    /// A link to the router, which is started when there is none or it died.
+    fn connect(&self, name: &str) -> Result<(LinkTx, LinkRx), BrokerError> {
+        let connector = lock(&self.0).get_or_insert_with(start).clone();
+        let result = connect_within(PATIENCE, connector.clone(), name.to_owned());
+        if result.is_err() {
+            let mut router = lock(&self.0);
+            if router.as_ref().is_some_and(|current| Arc::ptr_eq(current, &connector)) {
+                *router = None;
+            }
         }
+        result
     }
-    result
 }
 
 /// Making a link blocks until the router answers, so another thread does it.
@@ -453,12 +506,70 @@ fn start() -> Arc<Connector> {
     };
     let router = Router::new(0, config).spawn();
     Arc::new(Connector(Box::new(move |name| {
-        let link =
-            LinkBuilder::new(name, router.clone()).clean_session(true).dynamic_filters(true).build()?;
-        Ok((link.0, link.1))
+        let link = LinkBuilder::new(name, router.clone()).clean_session(true).build();
+        link.map(|(tx, rx, _)| (tx, rx)).map_err(|error| error.to_string())
     })))
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test panics to fail")]
+
+    use tokio::time::timeout;
+
+    use super::*;
+
+    async fn next(events: &mut mpsc::Receiver<Event>) -> Event {
+        timeout(PATIENCE, events.recv()).await.expect("no event").unwrap()
+    }
+
+    fn message(topic: &str) -> Message {
+        Message { topic: topic.into(), payload: b"x".to_vec(), ..Message::default() }
+    }
+
+    /// rumqttd dies of a topic that begins outside ASCII, which the prefix prevents; here it gets one all the same.
+    #[tokio::test]
+    async fn a_dead_router_is_a_fault_and_is_replaced() {
+        let (to, mut events) = mpsc::channel(100);
+        let mut broker = Embedded::at(Routers::default(), to).unwrap();
+        let (session, filters) = (SessionId(1), [(b"#".to_vec(), 1)]);
+        broker.subscribe(session, Ticket(1), &filters).unwrap();
+        assert_eq!(next(&mut events).await, Event::Subscribed { ticket: Ticket(1), granted: vec![1] });
+        broker.publisher.with(|tx| tx.publish("\u{e9}", "x").map_err(Box::new)).unwrap();
+        assert!(matches!(next(&mut events).await, Event::Fault(_)));
+        // The dying router takes events for a moment longer.
+        let dead = async {
+            while broker.publish(message("t")).is_ok() {
+                tokio::task::yield_now().await;
+            }
+        };
+        timeout(PATIENCE, dead).await.unwrap();
+        assert!(broker.subscribe(session, Ticket(2), &filters).is_err());
+        // The name of the dead router is still the one to ask: the first new link finds out, the second works.
+        let attempts: Vec<bool> = (0..2).map(|_| broker.reset().is_ok()).collect();
+        assert!(attempts[1], "{attempts:?}");
+        broker.subscribe(session, Ticket(3), &filters).unwrap();
+        assert_eq!(next(&mut events).await, Event::Subscribed { ticket: Ticket(3), granted: vec![1] });
+        broker.publish(message("t")).unwrap();
+        assert!(matches!(next(&mut events).await, Event::Message { .. }));
+    }
+
+    #[tokio::test]
+    async fn a_subscribe_under_way_when_the_router_dies_is_answered() {
+        let (to, mut events) = mpsc::channel(100);
+        let mut broker = Embedded::at(Routers::default(), to).unwrap();
+        broker.subscribe(SessionId(1), Ticket(1), &[(b"a".to_vec(), 0)]).unwrap();
+        next(&mut events).await;
+        broker.publisher.with(|tx| tx.publish("\u{e9}", "x").map_err(Box::new)).unwrap();
+        let refused = broker.subscribe(SessionId(1), Ticket(2), &[(b"b".to_vec(), 0)]).is_err();
+        assert!(matches!(next(&mut events).await, Event::Fault(_)));
+        if !refused {
+            assert_eq!(next(&mut events).await, Event::Subscribed { ticket: Ticket(2), granted: vec![0x80] });
+        }
+        assert!(broker.subscribe(SessionId(1), Ticket(3), &[(b"c".to_vec(), 0)]).is_err());
+    }
 }

@@ -283,7 +283,7 @@ impl Core {
 fn keep(kept: &mut Vec<What>, what: What) {
     match (kept.last_mut(), what) {
         (Some(What::FromModule { bytes: before, .. }), What::FromModule { bytes, .. }) => {
-            before.extend(bytes)
+            before.extend(bytes);
         }
         (_, what) => kept.push(what),
     }

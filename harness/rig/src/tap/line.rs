@@ -2,7 +2,6 @@
 
 use std::{
     collections::VecDeque,
-    io,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -174,7 +173,7 @@ impl Line {
             };
             tokio::select! {
                 result = self.read.read(&mut buffer), if self.outbox.reading() => {
-                    if let Some(how) = self.take(&buffer, result) {
+                    if let Some(how) = self.take(&buffer, result.ok()) {
                         return how;
                     }
                 }
@@ -189,17 +188,17 @@ impl Line {
     }
 
     /// What was read goes to the recorder, then to the partner. At the module's end: how ours is to be.
-    fn take(&mut self, buffer: &[u8], result: io::Result<usize>) -> Option<Close> {
-        match result {
-            Ok(0) => Some(self.module_end(Close::Fin)),
-            Ok(count) => {
+    fn take(&mut self, buffer: &[u8], count: Option<usize>) -> Option<Close> {
+        match count {
+            Some(0) => Some(self.module_end(Close::Fin)),
+            Some(count) => {
                 let bytes = &buffer[..count];
                 self.record(What::FromModule { conn: self.conn, bytes: bytes.to_vec() });
                 self.shared.act(|partner, now| partner.received(self.conn, bytes, now));
                 None
             }
             // Whatever the error, nothing orderly will come any more.
-            Err(_) => Some(self.module_end(Close::Rst)),
+            None => Some(self.module_end(Close::Rst)),
         }
     }
 

@@ -150,7 +150,7 @@ async fn keep_time(shared: Arc<Shared>) {
             }
         };
         tokio::select! {
-            () = due => shared.act(|partner, now| partner.tick(now)),
+            () = due => shared.act(Partner::tick),
             () = shared.earlier.notified() => {}
         }
     }

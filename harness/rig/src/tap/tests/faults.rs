@@ -3,10 +3,11 @@
 use atspec_model::{
     mqtt::{Body, Publish, SubAck},
     partner::{Command, Settings},
-    timeline::Close,
+    timeline::{Close, What},
 };
 
 use super::client::*;
+use crate::{broker::Upstream, record::Recorder, tap::Tap};
 
 #[tokio::test]
 async fn a_topic_that_begins_outside_ascii() {
@@ -315,4 +316,18 @@ async fn bursts_long_topics_and_large_payloads_pass() {
     for number in 0..2000 {
         assert_eq!(client.message().await.payload, number.to_string().as_bytes());
     }
+}
+
+#[tokio::test]
+async fn an_external_broker_that_is_not_there_is_a_fault_and_no_hang() {
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let upstream = Upstream::external(&format!("mqtt://{free}")).unwrap();
+    let recorder = Recorder::new();
+    let tap = Tap::listen("127.0.0.1:0", Settings::default(), upstream, recorder.clone()).await.unwrap();
+    let mut client = Client::connected(&tap, "c").await;
+    client.send(subscribe(7, &[("t", 1)])).await;
+    assert_eq!(client.next().await, Body::SubAck(SubAck { id: 7, codes: vec![0x80] }));
+    client.send(Body::Publish(publish("t", "x", 1, 1))).await;
+    assert_eq!(client.next().await, Body::PubAck(ack(1)));
+    assert!(events(&recorder).iter().any(|w| matches!(w, What::Fault { .. })));
 }

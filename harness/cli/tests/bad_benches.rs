@@ -1,0 +1,92 @@
+//! Modules that are silent, print without end, restart, vanish or hang: every run ends, with the right verdicts.
+
+mod common;
+
+use std::{fs, time::{Duration, Instant}};
+
+use atspec_emulator::{Fault, Options};
+use common::{Module, atspec, options, records, run_on, stderr, stdout, verdicts};
+use rstest::rstest;
+
+/// Far beyond any deadline here, far below a hang.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+struct Seen {
+    code: Option<i32>,
+    verdicts: Vec<(String, String, String)>,
+    words: String,
+}
+
+fn meet(fault: Fault, more: &[&str]) -> Seen {
+    let module = Module::start(Options { fault: Some(fault), ..options() });
+    let began = Instant::now();
+    let (output, dir) = run_on(&module, more);
+    assert!(began.elapsed() < PATIENCE, "{fault:?} took {:?}", began.elapsed());
+    let report = dir.path().join("report");
+    assert!(fs::read_to_string(report.join("junit.xml")).expect("written").trim_end().ends_with("</testsuites>"));
+    assert!(matches!(records(&report).last(), Some(atspec_model::run::Record::End(_))));
+    Seen { code: output.status.code(), verdicts: verdicts(&report), words: stdout(&output) + &stderr(&output) }
+}
+
+fn count(seen: &Seen, verdict: &str) -> usize {
+    seen.verdicts.iter().filter(|(_, v, _)| v == verdict).count()
+}
+
+#[test]
+fn a_silent_module_is_an_error_of_the_bench() {
+    let seen = meet(Fault::Silent, &["--only", "publish/*"]);
+    assert_eq!(seen.code, Some(3), "{}", seen.words);
+    assert_eq!(count(&seen, "error"), seen.verdicts.len());
+    assert!(seen.words.contains("does not answer"), "{}", seen.words);
+}
+
+#[test]
+fn a_module_that_falls_silent_fails_the_case_and_the_rest_is_not_run() {
+    let seen = meet(Fault::SilentAfter(40), &["--only", "publish/*"]);
+    assert_eq!(seen.code, Some(1), "{}", seen.words);
+    assert_eq!(count(&seen, "fail"), 1, "{:?}", seen.verdicts);
+    assert!(count(&seen, "pass") > 0);
+    assert!(count(&seen, "error") > 0);
+}
+
+#[test]
+fn endless_garbage_is_an_error_of_the_bench() {
+    let seen = meet(Fault::Garbage, &["--only", "publish/*"]);
+    assert_eq!(seen.code, Some(3), "{}", seen.words);
+    assert_eq!(count(&seen, "error"), seen.verdicts.len());
+}
+
+#[rstest]
+#[case(21)]
+#[case(23)]
+#[case(25)]
+fn a_restart_fails_one_case_and_the_run_goes_on(#[case] command: u32) {
+    let seen = meet(Fault::RebootAt(command), &["--only", "publish/*"]);
+    assert_eq!(seen.code, Some(1), "{}", seen.words);
+    assert_eq!(count(&seen, "fail") + count(&seen, "inconclusive"), 1, "{:?}", seen.verdicts);
+    assert_eq!(count(&seen, "error"), 0, "{:?}", seen.verdicts);
+    assert!(count(&seen, "pass") > 20);
+}
+
+#[test]
+fn a_port_that_goes_is_an_error_of_the_bench() {
+    let seen = meet(Fault::PortGoneAt(30), &["--only", "publish/*"]);
+    assert_eq!(seen.code, Some(3), "{}", seen.words);
+    assert!(count(&seen, "pass") > 0);
+    assert_eq!(count(&seen, "fail") + count(&seen, "inconclusive"), 0, "{:?}", seen.verdicts);
+    assert!(seen.words.contains("port is gone"), "{}", seen.words);
+}
+
+#[test]
+fn a_port_that_is_not_there_is_an_error_of_the_bench() {
+    let dir = common::temp();
+    let out = dir.path().join("report");
+    let output = atspec()
+        .args(["run", "--module", "air780e", "--port", "/dev/no-such-port", "--only", "flow/*", "--out"])
+        .arg(&out)
+        .output()
+        .expect("the program starts");
+    assert_eq!(output.status.code(), Some(3));
+    assert!(stdout(&output).contains("/dev/no-such-port"), "{}", stdout(&output));
+    assert!(verdicts(&out).iter().all(|(_, verdict, _)| verdict == "error"));
+}

@@ -1,0 +1,33 @@
+# Recipes for daily work: https://just.systems
+
+# What a plain `just` does
+default: test lint
+
+# Exactly what CI runs
+check:
+    .ci/run
+
+# Every test
+test:
+    cargo test --workspace
+
+# Formatting and lints, without changing anything
+lint:
+    cargo fmt --all --check
+    cargo clippy --workspace --all-targets -- -D warnings
+
+# Formats every file
+fmt:
+    cargo fmt --all
+
+# The documentation of the crates, in target/doc
+docs:
+    RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
+
+# Licences, advisories, bans and sources of the dependencies (needs cargo-deny and the network)
+deny:
+    cargo deny check
+
+# Runs atspec: `just run`, or `just run --module air780e --only 'publish/*'`
+run *arguments="--module air780e":
+    cargo run --release -- run {{ arguments }}
