@@ -2,7 +2,11 @@
 
 mod common;
 
-use std::{fs, time::{Duration, Instant}};
+use std::{
+    fs,
+    process::Stdio,
+    time::{Duration, Instant},
+};
 
 use atspec_emulator::{Fault, Options};
 use common::{Module, atspec, options, records, run_on, stderr, stdout, verdicts};
@@ -68,13 +72,44 @@ fn a_restart_fails_one_case_and_the_run_goes_on(#[case] command: u32) {
     assert!(count(&seen, "pass") > 20);
 }
 
+/// The module's process is killed; a module on a thread here would leave its port open in the program's inherited files.
 #[test]
 fn a_port_that_goes_is_an_error_of_the_bench() {
-    let seen = meet(Fault::PortGoneAt(30), &["--only", "publish/*"]);
-    assert_eq!(seen.code, Some(3), "{}", seen.words);
-    assert!(count(&seen, "pass") > 0);
-    assert_eq!(count(&seen, "fail") + count(&seen, "inconclusive"), 0, "{:?}", seen.verdicts);
-    assert!(seen.words.contains("port is gone"), "{}", seen.words);
+    let dir = common::temp();
+    let (link, out) = (dir.path().join("port"), dir.path().join("report"));
+    let clock = common::CLOCK.to_string();
+    let mut module = atspec()
+        .args(["emulate", "--module", "air780e", "--clock-factor", &clock, "--link"])
+        .arg(&link)
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("the program starts");
+    wait_until(|| link.exists());
+    let mut run = atspec()
+        .args(["run", "--module", "air780e", "--clock-factor", &clock, "--only", "publish/*", "--port"])
+        .arg(&link)
+        .arg("--out")
+        .arg(&out)
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("the program starts");
+    wait_until(|| fs::read_to_string(out.join("run.jsonl")).is_ok_and(|text| text.lines().count() > 4));
+    module.kill().expect("it runs");
+    module.wait().expect("it ends");
+    assert_eq!(run.wait().expect("it ends").code(), Some(3));
+    let all = verdicts(&out);
+    let of = |wanted: &str| all.iter().filter(|(_, v, _)| v == wanted).count();
+    assert!(of("pass") > 0, "{all:?}");
+    assert_eq!(of("fail") + of("inconclusive"), 0, "{all:?}");
+    assert!(all.iter().any(|(.., message)| message.contains("port is gone")), "{all:?}");
+}
+
+fn wait_until(done: impl Fn() -> bool) {
+    let began = Instant::now();
+    while !done() {
+        assert!(began.elapsed() < PATIENCE, "waited in vain");
+        std::thread::yield_now();
+    }
 }
 
 #[test]

@@ -16,7 +16,7 @@ use rstest::rstest;
 #[case(&["run", "--only", "[a"], "not a glob")]
 #[case(&["run", "--only", "flow/*", "--skip", "flow/*"], "leave no case")]
 #[case(&["run", "--module", "air780e", "--port", "emulated:no-dup-agian"], "no-dup-again")]
-#[case(&["run", "--module", "air780e", "--port", "emulatde:x"], "tcp://")]
+#[case(&["run", "--module", "air780e", "--port", "emulatde:x"], "did you mean `emulated`")]
 #[case(&["run", "--module", "air780e", "--port", "tcp://host"], "tcp://host:port")]
 #[case(&["run", "--module", "air780e", "--port", "/dev/x", "--listen", "0.0.0.0:0"], "--advertise")]
 #[case(&["run", "--module", "air780e", "--baud", "9600"], "--baud")]

@@ -104,8 +104,11 @@ impl<W: Write> TerminalReporter<W> {
         if let Some(live) = &mut self.live {
             live.done(&case.module, failed, self.paint);
         }
-        // A skipped case is a line of a log, but nothing to call an operator for.
-        let told = self.live.is_none() || case.verdict != Verdict::Skipped;
+        // A skipped case is a line of a log, but nothing to call an operator for; why cases are not run is told once.
+        let told = match case.verdict {
+            Verdict::Skipped => self.live.is_none(),
+            _ => !summary::is_not_run(case),
+        };
         let text = words::painted(case, &self.options.dir, self.paint);
         self.done.push(Done::of(case, &self.options.dir));
         self.say(if told { &text } else { "" })?;

@@ -22,6 +22,8 @@ pub(super) struct Done {
     why: String,
     /// How to look at it again; empty for what is green.
     again: String,
+    /// An error of the bench before the case: it was not driven at all.
+    not_run: bool,
 }
 
 impl Done {
@@ -36,8 +38,14 @@ impl Done {
             took_ms: case.took_ms,
             why: safe(why).into_owned(),
             again: if green { String::new() } else { words::again(case, dir) },
+            not_run: is_not_run(case),
         }
     }
+}
+
+/// Whether a case was given up before it was driven: one cause, told once, and not case by case.
+pub(super) fn is_not_run(case: &CaseRecord) -> bool {
+    case.verdict == Verdict::Error && case.timeline.is_none()
 }
 
 /// The end of a run.
@@ -52,7 +60,7 @@ pub(super) struct Summary<'a> {
 impl Summary<'_> {
     /// The whole text; its last line says what to do next.
     pub(super) fn text(&self) -> String {
-        let parts = [self.table(), self.to_look_at(), self.skipped(), self.written(), self.result()];
+        let parts = [self.table(), self.to_look_at(), self.not_run(), self.skipped(), self.written(), self.result()];
         let parts = parts.into_iter().filter(|lines| !lines.is_empty());
         let lines: Vec<String> = parts.flat_map(|lines| [String::new()].into_iter().chain(lines)).collect();
         lines.join("\n") + "\n"
@@ -121,7 +129,7 @@ impl Summary<'_> {
     /// The cases that are not green in one line each, the worst first: what scrolled by is found again.
     fn to_look_at(&self) -> Vec<String> {
         let worst = [Verdict::Fail, Verdict::Inconclusive, Verdict::Error, Verdict::Warning];
-        let cases = worst.iter().flat_map(|&v| self.done.iter().filter(move |d| d.verdict == v));
+        let cases = worst.iter().flat_map(|&v| self.done.iter().filter(move |d| d.verdict == v && !d.not_run));
         let lines = cases.map(|case| {
             let word = self.paint.verdict(case.verdict, &format!("{:12}", case.verdict));
             format!("{word}  {} {}: {}", case.module, case.id, case.why)
@@ -129,16 +137,26 @@ impl Summary<'_> {
         listed("to look at", lines.collect())
     }
 
-    /// Reasons for which cases were skipped, most frequent first.
+    /// Why cases were given up before they were driven.
+    fn not_run(&self) -> Vec<String> {
+        self.reasons("not run because", |case| case.not_run)
+    }
+
+    /// Why cases were skipped.
     fn skipped(&self) -> Vec<String> {
+        self.reasons("skipped because", |case| case.verdict == Verdict::Skipped)
+    }
+
+    /// Reasons of these cases, most frequent first.
+    fn reasons(&self, title: &str, which: impl Fn(&Done) -> bool) -> Vec<String> {
         let mut reasons: BTreeMap<&str, usize> = BTreeMap::new();
-        for case in self.done.iter().filter(|d| d.verdict == Verdict::Skipped) {
-            *reasons.entry(&case.why).or_default() += 1;
+        for case in self.done.iter().filter(|d| which(d)) {
+            *reasons.entry(case.why.trim_start_matches("not run: ")).or_default() += 1;
         }
         let mut reasons: Vec<_> = reasons.into_iter().collect();
         reasons.sort_by_key(|&(_, count)| std::cmp::Reverse(count));
         let lines = reasons.into_iter().map(|(why, count)| format!("{count:>4} × {why}"));
-        listed("skipped because", lines.collect())
+        listed(title, lines.collect())
     }
 
     fn written(&self) -> Vec<String> {

@@ -123,6 +123,9 @@ fn port(text: &str, module: &str) -> Result<Port, Failure> {
             Some(name) => Ok(Port::Emulated(Some(deviation(name, module)?))),
             None => Err(Failure::usage(format!("--port `{text}`: did you mean `emulated` or `emulated:DEVIANT`?"))),
         },
+        None if !text.contains('/') && strsim::jaro_winkler(text, "emulated") > 0.8 => {
+            Err(Failure::usage(format!("--port `{text}`: did you mean `emulated` or `emulated:DEVIANT`?")))
+        }
         None => Ok(Port::Real(text.parse().map_err(|why| Failure::usage(format!("--port {why}")))?)),
     }
 }

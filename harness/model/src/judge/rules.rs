@@ -18,8 +18,9 @@ const KEEP_ALIVE_SLACK_US: u64 = 400_000;
 
 /// Looks at every packet and every line of the case.
 pub(super) fn judge(case: &Case, view: &View<'_>) -> Vec<Finding> {
-    let rules: [fn(&Case, &View<'_>) -> Option<Finding>; 10] = [
+    let rules: [fn(&Case, &View<'_>) -> Option<Finding>; 11] = [
         flooded,
+        unanswered_clearing_up,
         unframed,
         connect_first,
         after_disconnect,
@@ -60,6 +61,23 @@ fn flooded(_: &Case, view: &View<'_>) -> Option<Finding> {
     })?;
     let observed = format!("{bytes} bytes without end on the serial line");
     Some(Finding::new(Verdict::Fail, "answers on the serial line", observed).at(at))
+}
+
+/// Also while the bench clears up after a case every command has a final result code: a module that falls silent or restarts
+/// there is no better than one that does it before.
+fn unanswered_clearing_up(_: &Case, view: &View<'_>) -> Option<Finding> {
+    let events = &view.timeline.events;
+    let teardown = events.iter().position(|e| e.what == What::Teardown)?;
+    let (at, awaited) = events.iter().enumerate().skip(teardown).find_map(|(at, e)| match &e.what {
+        What::Silence { awaited, .. } => Some((at, awaited)),
+        _ => None,
+    })?;
+    let sent = events[teardown..at].iter().rev().find_map(|e| match &e.what {
+        What::Sent { bytes, .. } => Some(text::shortened(bytes.trim_ascii_end(), 60)),
+        _ => None,
+    });
+    let expected = format!("`{}` answered while the bench clears up", sent.unwrap_or_default());
+    Some(Finding::new(Verdict::Fail, expected, format!("no {awaited}")).at(at))
 }
 
 /// A stream that cannot be cut into control packets.

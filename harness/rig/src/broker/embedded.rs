@@ -3,10 +3,12 @@
 //! It matches filters and carries messages from session to session over in-process links; there is no listener, so no
 //! client can reach it. Measured faults that the fence keeps from a module (facts/dependencies.md 1.3, 1.4):
 //!
-//! - every topic and filter has an ASCII level of its own in front: a topic that begins outside ASCII kills the router,
-//!   a filter that begins with `$` ends the link, and taps do not hear each other;
+//! - every topic and filter has a level of its own in front, so that taps do not hear each other, and every level is
+//!   a number instead of its text: a topic that begins outside ASCII kills the router, a filter that begins with `$` ends
+//!   the link, and each new filter costs it memory and time for ever, so that cases of one shape use the same ones
+//!   (measured over 5000 cases: 19 kB and growing time a case before, 1.4 kB and constant time now);
 //! - links have names of ours: a client id with `+ $ # /` is refused;
-//! - payloads travel in an envelope: rumqttd forgets the QoS of publication, and takes an empty payload for an order to
+//! - messages travel in an envelope: rumqttd forgets the QoS of publication, and takes an empty payload for an order to
 //!   clear a retained message;
 //! - overlapping filters deliver a message once per filter, in an order by chance: a number in the envelope makes
 //!   one of them;
@@ -16,6 +18,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque},
+    fmt::Write as _,
     sync::{
         Arc, LazyLock, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU32, Ordering},
@@ -47,8 +50,12 @@ const SEEN: usize = 16 * 1024;
 const BATCH: usize = 1024;
 /// Retained messages that one tap keeps.
 const MAX_RETAINED: usize = 10_000;
-/// QoS and number in front of the payload.
-const ENVELOPE: usize = 9;
+/// QoS, number, and length of the topic that follows.
+const ENVELOPE: usize = 13;
+/// Bytes of the different levels of topics and filters in one case.
+const MAX_LEVEL_BYTES: usize = 16 * 1024 * 1024;
+/// Bytes of all retained messages of one tap.
+const MAX_RETAINED_BYTES: usize = 64 * 1024 * 1024;
 
 static LANES: AtomicU32 = AtomicU32::new(0);
 static ROUTERS: LazyLock<Routers> = LazyLock::new(Routers::default);
@@ -74,12 +81,15 @@ pub(super) struct Embedded {
     routers: Routers,
     events: mpsc::Sender<Event>,
     lane: u32,
-    /// The level in front of every topic, with its slash.
-    prefix: Arc<str>,
+    /// The level in front of every topic.
+    prefix: String,
     /// Everything is published here, so that it stays in order.
     publisher: Link,
     sessions: HashMap<SessionId, Subscriber>,
     slots: BTreeSet<u32>,
+    /// The number that stands for each level of a topic or filter of this case.
+    levels: HashMap<Vec<u8>, usize>,
+    level_bytes: usize,
     retained: Arc<Mutex<Retained>>,
 }
 
@@ -109,6 +119,8 @@ struct Retained {
     /// Number of the last message published.
     number: u64,
     messages: BTreeMap<Vec<u8>, (u64, RoutedMessage)>,
+    /// What they cost in memory, roughly.
+    bytes: usize,
 }
 
 impl Embedded {
@@ -123,10 +135,12 @@ impl Embedded {
             routers,
             events,
             lane,
-            prefix: format!("l{lane}/").into(),
+            prefix: format!("l{lane}"),
             publisher,
             sessions: HashMap::new(),
             slots: BTreeSet::new(),
+            levels: HashMap::new(),
+            level_bytes: 0,
             retained: Arc::default(),
         })
     }
@@ -157,15 +171,12 @@ impl Embedded {
         let path = self.path(&message.topic)?;
         let mut retained = lock(&self.retained);
         retained.number += 1;
-        let mut payload = Vec::with_capacity(ENVELOPE + message.payload.len());
-        payload.push(message.qos);
-        payload.extend(retained.number.to_be_bytes());
-        payload.extend(&message.payload);
+        let envelope = seal(&message, retained.number);
         if message.retain {
             retained.keep(message)?;
         }
         drop(retained);
-        self.publisher.with(|tx| tx.publish(path.into_bytes(), payload).map_err(Box::new))
+        self.publisher.with(|tx| tx.publish(path.into_bytes(), envelope).map_err(Box::new))
     }
 
     pub(super) fn end_session(&mut self, session: SessionId) {
@@ -180,17 +191,44 @@ impl Embedded {
         for session in sessions {
             self.end_session(session);
         }
-        lock(&self.retained).messages.clear();
+        lock(&self.retained).clear();
+        self.levels.clear();
+        self.level_bytes = 0;
         if !self.publisher.is_open() {
             self.publisher = Link::open(&self.routers, &format!("atspec-{}", self.lane))?.0;
         }
         Ok(())
     }
 
-    /// A topic or filter as rumqttd gets it.
-    fn path(&self, topic: &[u8]) -> Result<String, BrokerError> {
-        let topic = str::from_utf8(topic).map_err(|_| BrokerError("a topic is not UTF-8".to_owned()))?;
-        Ok(format!("{}{topic}", self.prefix))
+    /// A topic or filter as rumqttd gets it: only the wildcards are left, which a topic does not have.
+    fn path(&mut self, topic: &[u8]) -> Result<String, BrokerError> {
+        let mut path = self.prefix.clone();
+        for level in topic.split(|&byte| byte == b'/') {
+            path.push('/');
+            match level {
+                b"+" => path.push('+'),
+                b"#" => path.push('#'),
+                _ => {
+                    let number = self.number(level)?;
+                    // Writing to a string cannot fail.
+                    let _ = write!(path, "{number}");
+                }
+            }
+        }
+        Ok(path)
+    }
+
+    fn number(&mut self, level: &[u8]) -> Result<usize, BrokerError> {
+        if let Some(&number) = self.levels.get(level) {
+            return Ok(number);
+        }
+        let next = self.levels.len();
+        self.level_bytes += level.len() + 64;
+        if self.level_bytes > MAX_LEVEL_BYTES {
+            return Err(BrokerError("too many different topics in one case".to_owned()));
+        }
+        self.levels.insert(level.to_vec(), next);
+        Ok(next)
     }
 
     /// The link of a session, made when it is first needed.
@@ -207,7 +245,6 @@ impl Embedded {
                 let reader = Reader {
                     session,
                     link: link.clone(),
-                    prefix: self.prefix.clone(),
                     tickets: tickets.clone(),
                     retained: self.retained.clone(),
                     events: self.events.clone(),
@@ -231,15 +268,26 @@ impl Retained {
     /// MQTT-3.3.1-5, -10, -11: the last message with RETAIN is kept, an empty one clears.
     fn keep(&mut self, message: Message) -> Result<(), BrokerError> {
         let Message { topic, payload, qos, .. } = message;
-        if payload.is_empty() {
-            self.messages.remove(&topic);
-        } else if self.messages.len() >= MAX_RETAINED && !self.messages.contains_key(&topic) {
-            return Err(BrokerError(format!("more than {MAX_RETAINED} retained messages")));
-        } else {
-            let message = RoutedMessage { topic: topic.clone(), payload, qos, retained: true };
-            self.messages.insert(topic, (self.number, message));
+        let cost = |topic: &[u8], payload: &[u8]| topic.len() + payload.len() + 128;
+        if let Some((_, before)) = self.messages.remove(&topic) {
+            self.bytes -= cost(&topic, &before.payload);
         }
+        if payload.is_empty() {
+            return Ok(());
+        }
+        let more = cost(&topic, &payload);
+        if self.messages.len() >= MAX_RETAINED || self.bytes + more > MAX_RETAINED_BYTES {
+            return Err(BrokerError("too many retained messages".to_owned()));
+        }
+        self.bytes += more;
+        let message = RoutedMessage { topic: topic.clone(), payload, qos, retained: true };
+        self.messages.insert(topic, (self.number, message));
         Ok(())
+    }
+
+    fn clear(&mut self) {
+        self.messages.clear();
+        self.bytes = 0;
     }
 }
 
@@ -326,7 +374,6 @@ fn gone() -> BrokerError {
 struct Reader {
     session: SessionId,
     link: Link,
-    prefix: Arc<str>,
     tickets: Tickets,
     retained: Arc<Mutex<Retained>>,
     events: mpsc::Sender<Event>,
@@ -350,7 +397,7 @@ impl Reader {
         }
         if self.link.ended() {
             let _ = self.events.send(Event::Fault(gone().to_string())).await;
-            let asked = std::mem::replace(&mut *lock(&self.tickets), None).unwrap_or_default();
+            let asked = lock(&self.tickets).take().unwrap_or_default();
             for Asked { ticket, filters, .. } in asked {
                 let granted = vec![0x80; filters.len()];
                 let _ = self.events.send(Event::Subscribed { ticket, granted }).await;
@@ -367,7 +414,7 @@ impl Reader {
         for notification in batch {
             match notification {
                 Notification::Forward(forward) => {
-                    run.extend(self.open(&forward.publish.topic, &forward.publish.payload));
+                    run.extend(unseal(&forward.publish.payload));
                 }
                 Notification::Unschedule => self.link.ready(rx),
                 other => {
@@ -423,17 +470,28 @@ impl Reader {
         }
         Ok(())
     }
+}
 
-    /// Takes prefix and envelope off.
-    fn open(&self, path: &[u8], payload: &[u8]) -> Option<(u64, RoutedMessage)> {
-        let topic = path.strip_prefix(self.prefix.as_bytes())?.to_vec();
-        let (envelope, payload) = payload.split_first_chunk::<ENVELOPE>()?;
-        let [qos, number @ ..] = *envelope;
-        Some((
-            u64::from_be_bytes(number),
-            RoutedMessage { topic, payload: payload.to_vec(), qos, retained: false },
-        ))
-    }
+/// A message in its envelope.
+fn seal(message: &Message, number: u64) -> Vec<u8> {
+    let Message { topic, payload, qos, .. } = message;
+    let mut envelope = Vec::with_capacity(ENVELOPE + topic.len() + payload.len());
+    envelope.push(*qos);
+    envelope.extend(number.to_be_bytes());
+    envelope.extend(u32::try_from(topic.len()).unwrap_or(u32::MAX).to_be_bytes());
+    envelope.extend(topic);
+    envelope.extend(payload);
+    envelope
+}
+
+/// Takes the envelope off.
+fn unseal(envelope: &[u8]) -> Option<(u64, RoutedMessage)> {
+    let (&qos, rest) = envelope.split_first()?;
+    let (number, rest) = rest.split_first_chunk()?;
+    let (length, rest) = rest.split_first_chunk()?;
+    let (topic, payload) = rest.split_at_checked(usize::try_from(u32::from_be_bytes(*length)).ok()?)?;
+    let message = RoutedMessage { topic: topic.to_vec(), payload: payload.to_vec(), qos, retained: false };
+    Some((u64::from_be_bytes(*number), message))
 }
 
 /// The numbers of the last messages.
@@ -529,6 +587,31 @@ mod tests {
 
     fn message(topic: &str) -> Message {
         Message { topic: topic.into(), payload: b"x".to_vec(), ..Message::default() }
+    }
+
+    #[tokio::test]
+    async fn cases_of_one_shape_use_the_same_names() {
+        let (to, _events) = mpsc::channel(1);
+        let mut broker = Embedded::at(Routers::default(), to).unwrap();
+        let mut names = |case: &str| {
+            broker.reset().unwrap();
+            let topics = ["CASE/+/x", "CASE", "$SYS/#", "//\u{e9}", "\u{e9}/+"];
+            topics.map(|t| broker.path(t.replace("CASE", case).as_bytes()).unwrap())
+        };
+        let first = names("case1");
+        assert_eq!(names("case2"), first);
+        let inside = first.map(|name| name.split_once('/').unwrap().1.to_owned());
+        assert_eq!(inside, ["0/+/1", "0", "2/#", "3/3/4", "4/+"]);
+    }
+
+    #[test]
+    fn envelopes() {
+        let sent = Message { qos: 2, retain: true, ..message("\u{e9}/x") };
+        let expected =
+            RoutedMessage { topic: sent.topic.clone(), payload: b"x".to_vec(), qos: 2, retained: false };
+        assert_eq!(unseal(&seal(&sent, 7)), Some((7, expected)));
+        assert_eq!(unseal(b"\0\0\0\0\0\0\0\0\0\0\0\0\x02a"), None);
+        assert_eq!(unseal(b""), None);
     }
 
     /// rumqttd dies of a topic that begins outside ASCII, which the prefix prevents; here it gets one all the same.
