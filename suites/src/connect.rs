@@ -34,7 +34,7 @@ fn fields(cx: &Context<'_>) -> Vec<Case> {
             "without user name and password CONNECT has neither",
             &["MQTT-3.1.2-18", "MQTT-3.1.2-20", "MQTT-3.1.2-22"],
         )
-        .steps([Check(only_client), Do(open(cx)), Check(connect(true, KEEP_ALIVE))])
+        .steps([Do(only_client), Do(open(cx)), Check(connect(true, KEEP_ALIVE))])
         .expect([connect_has(&format!("client id \"{id}\", no user name, no password"), move |c| {
             c.client_id.as_bytes() == id.as_bytes() && c.username.is_none() && c.password.is_none()
         })]),

@@ -31,9 +31,19 @@ fn of_qos(cx: &Context<'_>, qos: u8) -> Case {
         .steps(then(subscribed(cx, &t, qos), [
             other_publishes(&t, qos, "data from tcp server"),
             Wait(Await::Messages(1)),
-            Quiet,
         ]))
+        .steps(until_acknowledged(qos, 1))
+        .steps([Quiet])
         .expect(expect)
+}
+
+/// Waits for the last acknowledgement that so many messages of a QoS need.
+pub(crate) fn until_acknowledged(qos: u8, messages: usize) -> Option<Step> {
+    match qos {
+        1 => Some(Wait(Await::FromModule(PacketType::PubAck, messages))),
+        2 => Some(Wait(Await::FromModule(PacketType::PubComp, messages))),
+        _ => None,
+    }
 }
 
 /// One message with this payload, printed whole.
@@ -61,7 +71,7 @@ fn payloads(cx: &Context<'_>) -> Vec<Case> {
     cases.push(
         case("receive/long-topic", "a message on a topic of some 250 bytes is printed too", &[])
             .should()
-            .steps(then(subscribed(cx, &topic(cx, "#"), 0), [other_publishes(&long, 0, "far away"), Quiet]))
+            .steps(then(subscribed(cx, &topic(cx, "#"), 0), [other_publishes(&long, 0, "far away"), Wait(Await::Messages(1))]))
             .expect([printed(vec![(long, b"far away".to_vec())])]),
     );
     if let Some(max) = cx.profile.behaviour.receive_max {
@@ -75,7 +85,8 @@ fn payloads(cx: &Context<'_>) -> Vec<Case> {
                     Quiet,
                     Step::Probe,
                     other_publishes(&t, 0, "still here"),
-                    Quiet,
+                    // How many messages are printed is not known, so nothing can be waited for.
+                    Idle { seconds: 10 },
                 ]))
                 .expect([last_printed(&t, b"still here")]),
         );
@@ -124,6 +135,7 @@ fn repetitions(cx: &Context<'_>) -> Vec<Case> {
             Wait(Await::FromModule(PacketType::PubRec, 2)),
             Broker(Command::Inject(encode(&Body::PubRel(Ack { id: 77 })))),
             Wait(Await::FromModule(PacketType::PubComp, 1)),
+            Wait(Await::Messages(1)),
             Quiet,
         ]))
         .expect([
@@ -162,13 +174,22 @@ fn sequences(cx: &Context<'_>) -> Vec<Case> {
             .steps(then(subscribed(cx, &t, 0), steps(5, 0)))
             .steps([Wait(Await::Messages(5)), Quiet])
             .expect([printed(expected(5))]),
+        case("receive/lengths", "messages of every length from 1 to 64 bytes are printed whole", &[])
+            .steps(then(subscribed(cx, &t, 0), (1..=64).flat_map(|n| {
+                [other_publishes(&t, 0, letters(n)), Wait(Await::Messages(n))]
+            })))
+            .expect([printed((1..=64).map(|n| (t.clone(), letters(n))).collect())]),
         case("receive/burst", "a burst of 30 messages of QoS 1 is printed and acknowledged, in order", &["MQTT-4.6.0-2"])
             .steps(then(subscribed(cx, &t, 1), steps(30, 1)))
-            .steps([Wait(Await::Messages(30)), Quiet])
+            .steps([Wait(Await::Messages(30))])
+            .steps(until_acknowledged(1, 30))
+            .steps([Quiet])
             .expect([printed(expected(30)), acknowledged(1)]),
         case("receive/burst-qos2", "messages of QoS 2 in a row are printed once each, in order", &["MQTT-4.6.0-3", "MQTT-4.3.3-2"])
             .steps(then(subscribed(cx, &t, 2), steps(10, 2)))
-            .steps([Wait(Await::Messages(10)), Quiet])
+            .steps([Wait(Await::Messages(10))])
+            .steps(until_acknowledged(2, 10))
+            .steps([Quiet])
             .expect([printed(expected(10)), acknowledged(2)]),
         case("receive/long-then-short", "a short message after a long one has no tail of it", &[])
             .steps(then(subscribed(cx, &t, 0), [

@@ -35,7 +35,15 @@ fn wrong_state(cx: &Context<'_>) -> Vec<Case> {
             .should()
             .steps([
                 Do(configure(cx)),
-                Refuse(configure(cx).with("client", "WrongOne").with("username", "WrongUser").without("password")),
+                Refuse(
+                    configure(cx)
+                        .with("client", "WrongOne")
+                        .with("will_flag", "1")
+                        .with("will_qos", "3")
+                        .with("will_retain", "0")
+                        .with("will_topic", topic(cx, "will"))
+                        .with("will_message", "refused"),
+                ),
                 Do(open(cx)),
                 Do(connect(true, KEEP_ALIVE)),
             ])

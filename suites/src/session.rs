@@ -8,7 +8,7 @@ use atspec_model::{
     timeline::Close,
 };
 
-use crate::words::*;
+use crate::{publish::two_in_flight, receive::until_acknowledged, words::*};
 
 pub(crate) fn cases(cx: &Context<'_>) -> Vec<Case> {
     let mut cases = resending(cx);
@@ -65,11 +65,28 @@ fn resending(cx: &Context<'_>) -> Vec<Case> {
         .steps(then(lost(PacketType::PubAck, 1), [NoSuccess(publish(&t, 1, "the second to be sent again"))]))
         .steps(lose(cx, false))
         .steps([Wait(Await::FromModule(PacketType::Publish, 4))])
-        .expect([sent_again(PacketType::Publish), again_in_order()]),
+        .expect([two_in_flight(), sent_again(PacketType::Publish), again_in_order()]),
         case("session/clean-forgets", "with clean session 1 nothing of an earlier connection is sent again", &["MQTT-3.1.2-6"])
             .steps(then(connected(cx), [withhold(PacketType::PubAck), NoSuccess(publish(&t, 1, "of the old session"))]))
             .steps(then(lose(cx, true), [Quiet, Check(publish(&t, 1, "of the new session"))]))
             .expect([publications(vec![sent(&t, 1, "of the old session"), sent(&t, 1, "of the new session")]), no_dup()]),
+        case(
+            "session/closes-on-violation",
+            "the module closes the connection on a packet that breaks the protocol (PUBLISH with QoS 3)",
+            &["MQTT-3.3.1-4", "MQTT-4.8.0-1"],
+        )
+        .steps(then(connected(cx), [
+            Broker(Command::Inject(vec![0x36, 0x05, 0x00, 0x01, b't', 0x00, 0x07])),
+            Wait(Await::Closed),
+        ]))
+        .expect([closed_by_module()]),
+        case("session/lost-claims-nothing", "after a lost connection no publication is reported as successful", &[])
+            .steps(then(connected(cx), [
+                Broker(Command::Close(Close::Fin)),
+                Wait(Await::Closed),
+                NoSuccess(publish(&t, 1, "into the void")),
+            ]))
+            .expect([count(PacketType::Publish, 0)]),
         case("session/usable-after-loss", "after a lost connection the module connects again and works", &[])
             .steps(then(connected(cx), [Broker(Command::Close(Close::Fin)), Wait(Await::Closed)]))
             .steps(then(reconnected(cx, true), [Check(publish(&t, 1, "back again"))]))
@@ -85,7 +102,8 @@ fn keeping(cx: &Context<'_>) -> Vec<Case> {
             .steps(then(connected_with(cx, false, KEEP_ALIVE), [Do(subscribe(&t, 1))]))
             .steps(away())
             .steps([other_publishes(&t, 1, "while you were away")])
-            .steps(then(connected_with(cx, false, KEEP_ALIVE), [Wait(Await::Messages(1)), Quiet]))
+            .steps(then(connected_with(cx, false, KEEP_ALIVE), [Wait(Await::Messages(1))]))
+            .steps(until_acknowledged(1, 1))
             .expect([printed(vec![(t.clone(), b"while you were away".to_vec())]), acknowledged(1)]),
         case("session/clean-ends-subscriptions", "with clean session 1 the subscriptions of an earlier connection are gone", &[])
             .steps(then(subscribed(cx, &t, 1), away()))

@@ -37,6 +37,7 @@ fn of_qos(cx: &Context<'_>, qos: u8) -> Case {
 
 fn filters(cx: &Context<'_>) -> Vec<Case> {
     let (one, two, deep) = (topic(cx, "a/x"), topic(cx, "b/x"), topic(cx, "a/b/c"));
+    let slashed = format!("/{}", topic(cx, "slash"));
     let wild = |name: &str, filter: String, hits: Vec<String>| {
         let deliveries = hits.iter().map(|t| other_publishes(t, 0, t)).collect::<Vec<_>>();
         let n = hits.len();
@@ -58,6 +59,9 @@ fn filters(cx: &Context<'_>) -> Vec<Case> {
                 Wait(Await::Messages(2)),
             ]))
             .expect([printed(vec![(one.clone(), b"to the first".to_vec()), (two, b"to the second".to_vec())])]),
+        case("subscribe/leading-slash", "a leading slash belongs to the topic, in both directions", &[])
+            .steps(then(subscribed(cx, &slashed, 0), [other_publishes(&slashed, 0, "kept"), Wait(Await::Messages(1))]))
+            .expect([asked_for(&slashed, 0), printed(vec![(slashed.clone(), b"kept".to_vec())])]),
         case("subscribe/retained", "a retained message comes with the subscription and is printed", &[])
             .steps([Broker(Command::Publish(Message {
                 topic: one.clone().into_bytes(),

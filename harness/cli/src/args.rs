@@ -86,7 +86,7 @@ pub(crate) struct RunArgs {
     /// A broker of yours behind the tap instead of the built-in one
     #[arg(long, value_name = "mqtt://HOST:PORT")]
     pub(crate) broker: Option<String>,
-    /// Multiplies every waiting time of the document and the standard; by default 0.05 on emulated modules and 1 on a port
+    /// Multiplies every waiting time of the document and the standard; by default 0.04 on emulated modules and 1 on a port
     #[arg(long, value_name = "F", value_parser = factor)]
     pub(crate) clock_factor: Option<f64>,
 }

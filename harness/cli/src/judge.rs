@@ -3,7 +3,7 @@
 use std::{fs, path::Path};
 
 use atspec_model::{
-    case::Context,
+    case::{Case, Context},
     judge::{excerpt, judge as judge_case},
     profile::Profile,
     run::{CaseRecord, RunEnd},
@@ -52,6 +52,13 @@ fn profile_of(path: &Path, timeline: &Timeline, module: Option<&str>) -> Result<
     }
 }
 
+/// The clauses that describe the commands of a case which cites none of its own.
+fn described(case: &Case, profile: &Profile) -> Vec<String> {
+    let exchanges = case.ops().filter_map(|op| profile.step(&op.step).ok()).flat_map(|step| &step.exchanges);
+    let all: std::collections::BTreeSet<&String> = exchanges.flat_map(|exchange| &exchange.cites).collect();
+    all.into_iter().cloned().collect()
+}
+
 /// A judged recording as a record; `None` where there is no such case. Also the judgement itself.
 pub(crate) fn record(profile: &Profile, timeline: &Timeline, file: Option<String>) -> Option<(CaseRecord, Judgement)> {
     let context = Context { profile, bindings: &timeline.header.bindings };
@@ -59,7 +66,8 @@ pub(crate) fn record(profile: &Profile, timeline: &Timeline, file: Option<String
     let judgement = judge_case(&case, profile, timeline);
     let offending = !matches!(judgement.verdict, Verdict::Pass | Verdict::Skipped);
     let excerpt = if offending { excerpt(&case, profile, timeline, judgement.offence) } else { Vec::new() };
-    let cites = if judgement.clauses.is_empty() { case.all_cites(profile) } else { judgement.clauses.clone() };
+    let own = if judgement.clauses.is_empty() { case.all_cites(profile) } else { judgement.clauses.clone() };
+    let cites = if own.is_empty() { described(&case, profile) } else { own };
     let record = CaseRecord {
         module: timeline.header.module.clone(),
         id: case.id.clone(),

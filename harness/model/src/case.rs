@@ -327,11 +327,18 @@ impl Case {
         self.ops().try_for_each(|op| op.exchanges(profile).map(|_| ()))
     }
 
-    /// Everything the case cites on this module: its own statements, and the clauses that the profile names for it.
+    /// Everything the case cites on this module: its own statements, those of its expectations, and the clauses that the
+    /// profile names for it.
     pub fn all_cites(&self, profile: &Profile) -> Vec<String> {
-        let own = self.cites.iter();
+        let own = self.cites.iter().chain(self.expect.iter().flat_map(|e| &e.cites));
         let profiles = profile.cites.get(&self.id).into_iter().flatten();
-        own.chain(profiles).cloned().collect()
+        let mut all: Vec<String> = Vec::new();
+        for cite in own.chain(profiles) {
+            if !all.contains(cite) {
+                all.push(cite.clone());
+            }
+        }
+        all
     }
 }
 

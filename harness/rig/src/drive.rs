@@ -156,7 +156,7 @@ impl<'p> Driver<'p> {
             }
             Step::Held { packet, op } => self.held(*packet, op).await,
             Step::Broker(command) => Ok(self.broker(command.clone())),
-            Step::Await(what) => self.wait_for(*what).await.map(|()| true),
+            Step::Await(what) => self.wait_for(*what).await,
             Step::Quiet => self.watch(time.quiet).await.map(|()| true),
             Step::Idle { seconds } => self.watch(u64::from(*seconds) * 1000).await.map(|()| true),
             Step::Probe => self.probe().await,
@@ -289,7 +289,8 @@ impl<'p> Driver<'p> {
         self.wait_until(until, |_| false).await.map(|_| ())
     }
 
-    async fn wait_for(&mut self, what: Await) -> Result<(), Stop> {
+    /// `false` where it did not come: what follows would only wait in vain again.
+    async fn wait_for(&mut self, what: Await) -> Result<bool, Stop> {
         let limit = self.profile.time.result;
         let came = self
             .wait(limit, |d| match what {
@@ -302,7 +303,7 @@ impl<'p> Driver<'p> {
         if !came {
             self.recorder.push(What::Silence { awaited: what.to_string(), waited_ms: limit });
         }
-        Ok(())
+        Ok(came)
     }
 
     /// Waits until `ready`, at most so many ms of the document and the bench's margin.
@@ -423,8 +424,8 @@ impl<'p> Driver<'p> {
         let Ok(spoken) = Op::new("identify").exchanges(self.profile) else { return Ok(String::new()) };
         for one in spoken {
             let outcome = self.ask(&one, Some(0), Purpose::Command, None).await?;
-            if let Some(value) = outcome.info.iter().find_map(|found| found.values.values().next()) {
-                return Ok(atspec_model::text::visible(value));
+            if let Some(found) = outcome.info.first() {
+                return Ok(atspec_model::text::visible(&found.line));
             }
         }
         Ok(String::new())

@@ -79,7 +79,7 @@ async fn run(
         Port::Emulated(deviation) => match pseudo_terminal() {
             Ok((io, path, guard)) => {
                 let clock_factor = plan.settings.clock_factor;
-                let deviation = deviation.clone();
+                let deviation = deviation.as_ref().map(|(_, deviation)| deviation.clone());
                 let options = EmulatorOptions { clock_factor, boot_lines: true, deviation, ..EmulatorOptions::default() };
                 let emulated = Emulator::spawn(lane.profile.clone(), options, io);
                 (Address::Device(path), Some((emulated, guard)))
@@ -210,7 +210,7 @@ fn start(plan: &Plan, lane: &Lane, tell: &Sender<Told>, identity: String) {
         identity,
         port: match &lane.port {
             Port::Emulated(None) => "emulated".to_owned(),
-            Port::Emulated(Some(_)) => "emulated, a deviant".to_owned(),
+            Port::Emulated(Some((name, _))) => format!("emulated:{name}"),
             Port::Real(address) => address.to_string(),
         },
     };

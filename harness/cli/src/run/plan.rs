@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// The clock factor of built-in emulated modules.
-const EMULATED_CLOCK: f64 = 0.05;
+const EMULATED_CLOCK: f64 = 0.04;
 
 /// What the bench itself may be late by, in ms; never multiplied.
 const MARGIN_MS: u64 = 2000;
@@ -52,7 +52,7 @@ pub(crate) struct Lane {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Port {
     /// In this process, on a pseudo-terminal.
-    Emulated(Option<Deviation>),
+    Emulated(Option<(String, Deviation)>),
     /// Anywhere else.
     Real(Address),
 }
@@ -120,7 +120,7 @@ fn port(text: &str, module: &str) -> Result<Port, Failure> {
     match text.strip_prefix("emulated") {
         Some("") => Ok(Port::Emulated(None)),
         Some(rest) => match rest.strip_prefix(':') {
-            Some(name) => Ok(Port::Emulated(Some(deviation(name, module)?))),
+            Some(name) => Ok(Port::Emulated(Some((name.to_owned(), deviation(name, module)?)))),
             None => Err(Failure::usage(format!("--port `{text}`: did you mean `emulated` or `emulated:DEVIANT`?"))),
         },
         None if !text.contains('/') && strsim::jaro_winkler(text, "emulated") > 0.8 => {

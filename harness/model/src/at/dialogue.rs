@@ -132,6 +132,12 @@ impl<'p> Dialogue<'p> {
         }
     }
 
+    /// The profile's information responses of which none came, if that is so.
+    pub fn missing_info(&self) -> Option<String> {
+        let missing = !self.exchange.info.is_empty() && self.outcome.info.is_empty();
+        missing.then(|| self.exchange.info.iter().map(LineTemplate::source).collect::<Vec<_>>().join("` or `"))
+    }
+
     /// What the dialogue has come to so far.
     pub fn outcome(&self) -> &Outcome {
         &self.outcome

@@ -39,6 +39,8 @@ pub struct Captures {
     pub exact: bool,
     /// How many bytes matched.
     pub len: usize,
+    /// The bytes that matched.
+    pub line: Vec<u8>,
 }
 
 impl Captures {
@@ -117,7 +119,8 @@ impl LineTemplate {
         };
         let value = |i: usize| found.get(i + 1).map_or(Vec::new(), |m| m.as_bytes().to_vec());
         let values = self.names.iter().enumerate().map(|(i, name)| (name.clone(), value(i))).collect();
-        Some(Captures { values, exact, len: found.get(0).map_or(0, |m| m.end()) })
+        let line = found.get(0).map_or(Vec::new(), |m| m.as_bytes().to_vec());
+        Some(Captures { values, exact, len: line.len(), line })
     }
 
     /// The line with these values; a name without a value is written empty.

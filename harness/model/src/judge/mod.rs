@@ -12,7 +12,7 @@ pub use excerpt::excerpt;
 pub use view::{Connection, Message, Serial, StepView, Told, View, WirePacket, prompt_of};
 
 use crate::{
-    case::Case,
+    case::{Case, Step},
     mqtt::Level,
     profile::Profile,
     timeline::{Timeline, What},
@@ -59,10 +59,18 @@ pub fn judge(case: &Case, profile: &Profile, timeline: &Timeline) -> Judgement {
     }
     let mut findings = steps::judge(case, &view);
     let complete = case.steps.len() == view.steps.len() && view.steps.iter().all(|s| s.done);
-    findings.extend(rules::judge(case, &view));
+    // What a case waits for in vain ends it, and its expectations say what is missing.
+    let in_vain = view.steps.last().is_some_and(|s| s.done && matches!(case.steps.get(s.index), Some(Step::Await(_))));
     let means_failed = findings.iter().any(|f| matches!(f.verdict, Verdict::Inconclusive));
-    if complete && !means_failed {
-        findings.extend(expectations(case, &view));
+    findings.extend(rules::judge(case, &view));
+    if in_vain || complete && !means_failed {
+        let unmet = expectations(case, &view);
+        if in_vain && !unmet.is_empty() {
+            // What is missing says more than that it was waited for.
+            let last = view.steps.last().map_or(0, |s| s.begin);
+            findings.retain(|f| f.verdict != Verdict::Inconclusive || f.at.is_none_or(|at| at < last));
+        }
+        findings.extend(unmet);
     } else if !complete && findings.iter().all(|f| f.verdict == Verdict::Warning) {
         let last = view.steps.last().and_then(|s| case.steps.get(s.index)).map_or(String::new(), ToString::to_string);
         findings.push(Finding::new(Verdict::Error, "every step driven to its end", format!("the recording ends in: {last}")));

@@ -24,6 +24,7 @@ pub(super) fn judge(case: &Case, view: &View<'_>) -> Vec<Finding> {
             Step::Refuse(op) => {
                 findings.extend(no_success(op, seen, view));
                 findings.extend(nothing_sent(op, seen, view));
+                findings.extend(some_answer(seen));
                 findings.extend(port_answers(seen));
             }
             Step::NoSuccess(op) => {
@@ -39,7 +40,8 @@ pub(super) fn judge(case: &Case, view: &View<'_>) -> Vec<Finding> {
             Step::Held { packet, op } => findings.extend(held(*packet, op, seen, view)),
             Step::Probe => findings.extend(port_answers(seen)),
             Step::Broker(_) => findings.extend(obeyed(seen)),
-            Step::Try(_) | Step::Await(_) | Step::Quiet | Step::Idle { .. } => {}
+            Step::Await(_) => findings.extend(came(seen)),
+            Step::Try(_) | Step::Quiet | Step::Idle { .. } => {}
         }
         if let Some(op) = step.op() {
             findings.extend(cause(op, seen, view));
@@ -59,13 +61,18 @@ fn means(op: &Op, seen: &StepView) -> Option<Finding> {
 /// The subject: the documented lines, in the documented order.
 fn subject(op: &Op, seen: &StepView, view: &View<'_>) -> Option<Finding> {
     if let Some(told) = seen.dialogues.iter().find(|t| !t.outcome.succeeded()) {
-        return Some(unanswered(firmness(told), op, told, seen).citing(&told.cites));
+        return Some(unanswered(firmness(told), op, told, seen));
+    }
+    if let Some((told, info)) = seen.dialogues.iter().find_map(|t| Some((t, t.missing_info.clone()?))) {
+        let expected = format!("`{info}` in the answer to `{}`", text::shortened(&told.line, 80));
+        let finding = Finding::new(firmness(told), expected, "no such line before the final result code");
+        return Some(finding.at(told.asked));
     }
     let told = seen.dialogues.iter().find(|t| t.outcome.result_first && t.known == Known::Full)?;
     let (answer, result) = (told.outcome.answer.as_ref()?, told.outcome.result.as_ref()?);
     let expected = format!("{} first, then {}", show(answer), show(result));
     let observed = format!("{} before {}", show(result), show(answer));
-    let finding = Finding::new(Verdict::Fail, expected, observed).citing(&told.cites);
+    let finding = Finding::new(Verdict::Fail, expected, observed);
     Some(finding.at(view.event_of(result).unwrap_or(told.asked)))
 }
 
@@ -126,6 +133,13 @@ fn nothing_sent(op: &Op, seen: &StepView, view: &View<'_>) -> Option<Finding> {
     Some(Finding::new(Verdict::Fail, expected, packet.packet.to_string()).at(packet.at))
 }
 
+/// V.250 5.7.1 has a final result code for every command line; no vendor document says what a refusal looks like, so silence warns.
+fn some_answer(seen: &StepView) -> Option<Finding> {
+    let told = seen.dialogues.iter().find(|t| !t.outcome.answered() && t.outcome.failure.is_none())?;
+    let expected = format!("a final result code for `{}`", text::shortened(&told.line, 80));
+    Some(Finding::new(Verdict::Warning, expected, "no answer at all").at(told.asked))
+}
+
 /// After something went wrong the port must still answer.
 fn port_answers(seen: &StepView) -> Option<Finding> {
     let told = seen.probe.as_ref().filter(|t| !t.outcome.succeeded())?;
@@ -143,6 +157,13 @@ fn obeyed(seen: &StepView) -> Option<Finding> {
     Some(Finding::new(Verdict::Inconclusive, format!("a {awaited}"), "there is none").at(*at))
 }
 
+/// What the case waits for came; where an expectation needs it, that says more.
+fn came(seen: &StepView) -> Option<Finding> {
+    let (at, awaited, ms) = seen.silences.first()?;
+    let observed = format!("nothing of it within {} s", seconds(*ms));
+    Some(Finding::new(Verdict::Inconclusive, awaited.clone(), observed).at(*at))
+}
+
 /// Success only after the held packet was released, and then really.
 fn held(packet: PacketType, op: &Op, seen: &StepView, view: &View<'_>) -> Option<Finding> {
     let told = seen.dialogues.last()?;
@@ -158,10 +179,10 @@ fn held(packet: PacketType, op: &Op, seen: &StepView, view: &View<'_>) -> Option
             Some(line) => {
                 let expected = format!("no {} before the broker's {packet}", show(line));
                 let observed = format!("{} although the broker sent no {packet}", show(line));
-                let finding = Finding::new(Verdict::Fail, expected, observed).citing(&told.cites);
+                let finding = Finding::new(Verdict::Fail, expected, observed);
                 finding.at(view.event_of(line).unwrap_or(told.asked))
             }
-            None => unanswered(firmness(told), op, told, seen).citing(&told.cites),
+            None => unanswered(firmness(told), op, told, seen),
         });
     }
     let released = find(Alteration::Released).map(|i| seen.begin + i);
@@ -171,11 +192,11 @@ fn held(packet: PacketType, op: &Op, seen: &StepView, view: &View<'_>) -> Option
             let expected = format!("no {} while {packet} is held back", show(line));
             let observed =
                 format!("{} at {}, {packet} was still held back", show(line), view.time(at));
-            return Some(Finding::new(Verdict::Fail, expected, observed).citing(&told.cites).at(at));
+            return Some(Finding::new(Verdict::Fail, expected, observed).at(at));
         }
         return None;
     }
-    Some(unanswered(firmness(told), op, told, seen).citing(&told.cites))
+    Some(unanswered(firmness(told), op, told, seen))
 }
 
 /// A line that alone means success cannot come before what it stands for: the broker's packets are recorded before they are
@@ -211,7 +232,7 @@ fn cause(op: &Op, seen: &StepView, view: &View<'_>) -> Option<Finding> {
     if view.strangers > 0 {
         let _ = write!(observed, " ({} connections came that did not show this case's credentials)", view.strangers);
     }
-    Some(Finding::new(Verdict::Fail, expected, observed).citing(&told.cites).at(at))
+    Some(Finding::new(Verdict::Fail, expected, observed).at(at))
 }
 
 fn show(heard: &Heard) -> String {

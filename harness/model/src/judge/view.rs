@@ -73,6 +73,8 @@ pub struct Told {
     pub stage: Stage,
     /// The same in words.
     pub awaited: String,
+    /// An information response of the profile that did not come.
+    pub missing_info: Option<String>,
     /// How much of it the document describes.
     pub known: Known,
     /// Clauses of the command.
@@ -397,6 +399,7 @@ fn hear(view: &mut StepView, step: Option<&Step>, profile: &Profile) {
         one.outcome = dialogue.outcome().clone();
         one.stage = dialogue.stage();
         one.awaited = dialogue.awaited();
+        one.missing_info = dialogue.missing_info();
         if is_probe { probe = Some(one) } else { told.push(one) }
     };
     for serial in &view.serial {
@@ -435,6 +438,7 @@ impl Told {
             outcome: Outcome::default(),
             stage: Stage::Answer,
             awaited: String::new(),
+            missing_info: None,
             known: exchange.known,
             cites: exchange.cites.clone(),
         }
