@@ -26,31 +26,38 @@ pub(crate) fn cases(cx: &Context<'_>) -> Vec<Case> {
             .steps(then(caching(), delivered(1..=places)))
             .steps([Check(read_messages())])
             .expect([taken_out(messages(1..=places)), printed(vec![])]),
-        case("cache/overwrites-oldest", "when every place is taken the next message takes the place of the oldest", &[])
-            .steps(then(caching(), delivered(1..=places + 1)))
-            .steps([Check(read_messages())])
-            .expect([
-                announced(places, 1),
-                taken_out(messages(2..=places + 1)),
-            ]),
+        case(
+            "cache/overwrites-oldest",
+            "when every place is taken the next message takes the place of the oldest",
+            &[],
+        )
+        .steps(then(caching(), delivered(1..=places + 1)))
+        .steps([Check(read_messages())])
+        .expect([announced(places, 1), taken_out(messages(2..=places + 1))]),
         case("cache/payload", "a cached payload is read as it came, whatever it looks like", &[])
-            .steps(then(caching(), [
-                other_publishes(&t, 0, b"\r\nOK\r\n\"x\",\x00\x1a\xff"),
-                Wait(Await::Messages(1)),
-                Check(read_messages()),
-            ]))
+            .steps(then(
+                caching(),
+                [
+                    other_publishes(&t, 0, b"\r\nOK\r\n\"x\",\x00\x1a\xff"),
+                    Wait(Await::Messages(1)),
+                    Check(read_messages()),
+                ],
+            ))
             .expect([taken_out(vec![(t.clone(), b"\r\nOK\r\n\"x\",\x00\x1a\xff".to_vec())])]),
         case("cache/frees-places", "reading frees the places", &[])
             .should()
-            .steps(then(caching(), [
-                other_publishes(&t, 0, text(1)),
-                Wait(Await::Messages(1)),
-                Do(read_messages()),
-                other_publishes(&t, 0, text(2)),
-                // The message that was read counts too, as the second.
-                Wait(Await::Messages(3)),
-                Do(read_messages()),
-            ]))
+            .steps(then(
+                caching(),
+                [
+                    other_publishes(&t, 0, text(1)),
+                    Wait(Await::Messages(1)),
+                    Do(read_messages()),
+                    other_publishes(&t, 0, text(2)),
+                    // The message that was read counts too, as the second.
+                    Wait(Await::Messages(3)),
+                    Do(read_messages()),
+                ],
+            ))
             .expect([same_place_again(), taken_out(messages(1..=2))]),
         case("cache/empty", "reading an empty cache prints no message", &[])
             .steps(then(caching(), [Check(read_messages())]))
@@ -60,14 +67,16 @@ pub(crate) fn cases(cx: &Context<'_>) -> Vec<Case> {
             .steps(delivered(1..=places + 1))
             .expect([printed(messages(1..=places + 1)), announced(0, 0)]),
         case("cache/off-again", "after switching caching off the next message is printed as it comes", &[])
-            .steps(then(caching(), [Do(message_mode(0)), other_publishes(&t, 0, text(1)), Wait(Await::Messages(1))]))
+            .steps(then(
+                caching(),
+                [Do(message_mode(0)), other_publishes(&t, 0, text(1)), Wait(Await::Messages(1))],
+            ))
             .expect([printed(messages(1..=1)), announced(0, 0)]),
         case("cache/acknowledged", "a cached message of QoS 1 is acknowledged", &["MQTT-4.5.0-2"])
-            .steps(then(subscribed(cx, &t, 1), [
-                Do(message_mode(1)),
-                other_publishes(&t, 1, text(1)),
-                Wait(Await::Messages(1)),
-            ]))
+            .steps(then(
+                subscribed(cx, &t, 1),
+                [Do(message_mode(1)), other_publishes(&t, 1, text(1)), Wait(Await::Messages(1))],
+            ))
             .steps(until_acknowledged(1, 1))
             .expect([acknowledged(1), announced(1, 0)]),
     ]
@@ -75,7 +84,9 @@ pub(crate) fn cases(cx: &Context<'_>) -> Vec<Case> {
 
 /// Places as they were announced, in order.
 fn places(view: &View<'_>) -> Vec<(usize, Option<usize>)> {
-    view.lines_like(&view.profile.message.announced).map(|(at, found, _)| (at, found.number("slot"))).collect()
+    view.lines_like(&view.profile.message.announced)
+        .map(|(at, found, _)| (at, found.number("slot")))
+        .collect()
 }
 
 /// So many different places announced, and then so many of them again, beginning with the oldest. How places are
@@ -84,7 +95,9 @@ fn announced(different: usize, again: usize) -> Expect {
     let what = match (different, again) {
         (0, _) => "no announcement of a cached message".to_owned(),
         (n, 0) => format!("{n} messages announced, each with a place of its own"),
-        (n, _) => format!("{n} messages announced, each with a place of its own, and then the first place again"),
+        (n, _) => {
+            format!("{n} messages announced, each with a place of its own, and then the first place again")
+        }
     };
     Expect::new(what, move |view| {
         let seen = places(view);
@@ -95,8 +108,10 @@ fn announced(different: usize, again: usize) -> Expect {
         let fresh = |i: usize| !numbers[..i].contains(&numbers[i]);
         let right = |i: usize| if i < different { fresh(i) } else { numbers[i] == numbers[i - different] };
         let wrong = (0..numbers.len()).find(|&i| i >= different + again || !right(i));
-        let shown: Vec<String> = numbers.iter().map(|n| n.map_or("?".to_owned(), |n| n.to_string())).collect();
-        let observed = if shown.is_empty() { "none".to_owned() } else { format!("places {}", shown.join(", ")) };
+        let shown: Vec<String> =
+            numbers.iter().map(|n| n.map_or("?".to_owned(), |n| n.to_string())).collect();
+        let observed =
+            if shown.is_empty() { "none".to_owned() } else { format!("places {}", shown.join(", ")) };
         match wrong {
             Some(i) => Err(Unmet::at(observed, seen[i].0)),
             None if numbers.len() < different + again => Err(Unmet::missing(observed)),

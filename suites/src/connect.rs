@@ -23,12 +23,22 @@ fn fields(cx: &Context<'_>) -> Vec<Case> {
     let only_client = Op::new("configure").with("client", &b.client);
     let (id, long) = (client.clone(), client.clone());
     vec![
-        case("connect/protocol", "CONNECT names MQTT 3.1.1", &["MQTT-3.1.2-1", "MQTT-3.1.2-2", "MQTT-3.1.2-3"])
-            .steps(connected(cx))
-            .expect([connect_has("protocol MQTT level 4", |c| c.protocol.as_bytes() == b"MQTT" && c.level == 4)]),
-        case("connect/client-id", "the client id stands in CONNECT as configured", &["MQTT-3.1.3-3", "MQTT-3.1.3-4"])
-            .steps(connected(cx))
-            .expect([connect_has(&format!("client id \"{client}\""), move |c| c.client_id.as_bytes() == client.as_bytes())]),
+        case(
+            "connect/protocol",
+            "CONNECT names MQTT 3.1.1",
+            &["MQTT-3.1.2-1", "MQTT-3.1.2-2", "MQTT-3.1.2-3"],
+        )
+        .steps(connected(cx))
+        .expect([connect_has("protocol MQTT level 4", |c| c.protocol.as_bytes() == b"MQTT" && c.level == 4)]),
+        case(
+            "connect/client-id",
+            "the client id stands in CONNECT as configured",
+            &["MQTT-3.1.3-3", "MQTT-3.1.3-4"],
+        )
+        .steps(connected(cx))
+        .expect([connect_has(&format!("client id \"{client}\""), move |c| {
+            c.client_id.as_bytes() == client.as_bytes()
+        })]),
         case(
             "connect/client-id-only",
             "without user name and password CONNECT has neither",
@@ -40,7 +50,11 @@ fn fields(cx: &Context<'_>) -> Vec<Case> {
         })]),
         case("connect/client-id-long", "a client id beyond 23 characters stands whole in CONNECT", &[])
             .should()
-            .steps([Do(configure(cx).with("client", format!("{long}-longer-than-23"))), Do(open(cx)), Do(connect(true, KEEP_ALIVE))])
+            .steps([
+                Do(configure(cx).with("client", format!("{long}-longer-than-23"))),
+                Do(open(cx)),
+                Do(connect(true, KEEP_ALIVE)),
+            ])
             .expect([connect_has(&format!("client id \"{long}-longer-than-23\""), {
                 let long = format!("{long}-longer-than-23");
                 move |c| c.client_id.as_bytes() == long.as_bytes()
@@ -61,9 +75,13 @@ fn fields(cx: &Context<'_>) -> Vec<Case> {
         case("connect/clean-session-0", "clean session 0 is asked for as commanded", &[])
             .steps(connected_with(cx, false, KEEP_ALIVE))
             .expect([connect_has("clean session 0", |c| !c.clean_session())]),
-        case("connect/once", "a connection carries one CONNECT, also when it is commanded twice", &["MQTT-3.1.0-2"])
-            .steps(then(connected(cx), [Try(connect(true, KEEP_ALIVE)), Quiet]))
-            .expect([]),
+        case(
+            "connect/once",
+            "a connection carries one CONNECT, also when it is commanded twice",
+            &["MQTT-3.1.0-2"],
+        )
+        .steps(then(connected(cx), [Try(connect(true, KEEP_ALIVE)), Quiet]))
+        .expect([]),
     ]
 }
 
@@ -82,7 +100,8 @@ fn keep_alives(cx: &Context<'_>) -> Vec<Case> {
 
 /// Every documented spelling of the configuration gives the same CONNECT.
 fn spellings(cx: &Context<'_>) -> Vec<Case> {
-    let known = cx.profile.steps.get("configure").and_then(|s| s.exchanges.first()).map_or(0, |e| e.send.len());
+    let known =
+        cx.profile.steps.get("configure").and_then(|s| s.exchanges.first()).map_or(0, |e| e.send.len());
     (1..known)
         .map(|spelling| {
             let b = cx.bindings;
@@ -93,11 +112,14 @@ fn spellings(cx: &Context<'_>) -> Vec<Case> {
                 &[],
             )
             .steps([Check(configure(cx).spelled(spelling)), Do(open(cx)), Check(connect(true, KEEP_ALIVE))])
-            .expect([connect_has("client id, user name and password without quotes", move |c| {
-                c.client_id.as_bytes() == client.as_bytes()
-                    && c.username.as_ref().is_some_and(|u| u.as_bytes() == user.as_bytes())
-                    && c.password.as_deref() == Some(password.as_bytes())
-            })])
+            .expect([connect_has(
+                "client id, user name and password without quotes",
+                move |c| {
+                    c.client_id.as_bytes() == client.as_bytes()
+                        && c.username.as_ref().is_some_and(|u| u.as_bytes() == user.as_bytes())
+                        && c.password.as_deref() == Some(password.as_bytes())
+                },
+            )])
         })
         .collect()
 }
@@ -110,14 +132,27 @@ fn answers(cx: &Context<'_>) -> Vec<Case> {
             .steps(then(opened(cx), [Held { packet: PacketType::ConnAck, op: attempt() }])),
         case("connect/no-connack", "success is not reported where CONNACK never comes", &[])
             .steps(then(opened(cx), [to_module(Action::Withhold), NoSuccess(attempt())])),
-        case("connect/closed-instead-of-connack", "success is not reported where the broker closes instead of CONNACK", &[])
-            .steps(then(opened(cx), [
+        case(
+            "connect/closed-instead-of-connack",
+            "success is not reported where the broker closes instead of CONNACK",
+            &[],
+        )
+        .steps(then(
+            opened(cx),
+            [
                 Broker(Command::Rule(Rule::from_module(PacketType::Connect, Action::ThenClose(Close::Fin)))),
                 to_module(Action::Withhold),
                 NoSuccess(attempt()),
-            ])),
+            ],
+        )),
     ];
-    let reasons = ["protocol version", "client id", "server unavailable", "bad user name or password", "not authorised"];
+    let reasons = [
+        "protocol version",
+        "client id",
+        "server unavailable",
+        "bad user name or password",
+        "not authorised",
+    ];
     for (code, reason) in (1..).zip(reasons) {
         cases.push(
             case(

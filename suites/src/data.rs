@@ -15,12 +15,16 @@ pub(crate) fn cases(cx: &Context<'_>) -> Vec<Case> {
             .expect([publications(vec![sent(&t, 1, payload)])])
     };
     let mut cases = vec![
-        case("publish-data/qos0", "QoS 0 is answered by the final result code and sends one PUBLISH", &["MQTT-4.3.1-1"])
-            .steps(then(connected(cx), [
-                Check(publish_data(&t, 0, "after the prompt")),
-                Wait(Await::FromModule(PacketType::Publish, 1)),
-            ]))
-            .expect([publications(vec![sent(&t, 0, "after the prompt")])]),
+        case(
+            "publish-data/qos0",
+            "QoS 0 is answered by the final result code and sends one PUBLISH",
+            &["MQTT-4.3.1-1"],
+        )
+        .steps(then(
+            connected(cx),
+            [Check(publish_data(&t, 0, "after the prompt")), Wait(Await::FromModule(PacketType::Publish, 1))],
+        ))
+        .expect([publications(vec![sent(&t, 0, "after the prompt")])]),
         case("publish-data/qos1", "QoS 1 succeeds with the broker's PUBACK", &["MQTT-4.3.2-1"])
             .steps(then(connected(cx), [Check(publish_data(&t, 1, "after the prompt"))]))
             .expect([publications(vec![sent(&t, 1, "after the prompt")])]),
@@ -30,11 +34,26 @@ pub(crate) fn cases(cx: &Context<'_>) -> Vec<Case> {
         case("publish-data/retain", "the RETAIN flag is as commanded", &[])
             .steps(then(connected(cx), [Check(publish_data(&t, 1, "kept").with("retain", "1"))]))
             .expect([publications(vec![Sent { retain: true, ..sent(&t, 1, "kept") }])]),
-        arrives("every-byte", "all 256 byte values arrive as they were sent", framed(&(0..=255).collect::<Vec<u8>>())),
-        arrives("looks-like-at", "data that read like AT traffic are data", b"x\r\nOK\r\nERROR\r\n>\r\nAT+MIPCLOSE\r\n".to_vec()),
-        arrives("escapes-are-data", "what is an escape in a command is plain data after the prompt", b"a\\22b\\0Dc\\5Cd".to_vec()),
+        arrives(
+            "every-byte",
+            "all 256 byte values arrive as they were sent",
+            framed(&(0..=255).collect::<Vec<u8>>()),
+        ),
+        arrives(
+            "looks-like-at",
+            "data that read like AT traffic are data",
+            b"x\r\nOK\r\nERROR\r\n>\r\nAT+MIPCLOSE\r\n".to_vec(),
+        ),
+        arrives(
+            "escapes-are-data",
+            "what is an escape in a command is plain data after the prompt",
+            b"a\\22b\\0Dc\\5Cd".to_vec(),
+        ),
         case("publish-data/long-then-short", "short data after long ones have no tail of them", &[])
-            .steps(then(connected(cx), [Do(publish_data(&t, 1, letters(1000))), Do(publish_data(&t, 1, "x"))]))
+            .steps(then(
+                connected(cx),
+                [Do(publish_data(&t, 1, letters(1000))), Do(publish_data(&t, 1, "x"))],
+            ))
             .expect([publications(vec![sent(&t, 1, letters(1000)), sent(&t, 1, "x")])]),
     ];
     let special: [(&str, &str, u8); 7] = [
@@ -48,7 +67,11 @@ pub(crate) fn cases(cx: &Context<'_>) -> Vec<Case> {
     ];
     for (name, words, byte) in special {
         let payload = vec![b'a', byte, b'b', byte, byte, b'c', byte];
-        cases.push(arrives(&format!("byte-{name}"), &format!("{words} in the data is data, also as the last byte"), payload));
+        cases.push(arrives(
+            &format!("byte-{name}"),
+            &format!("{words} in the data is data, also as the last byte"),
+            payload,
+        ));
     }
     cases.extend(acknowledgements(cx, "publish-data", publish_data));
     cases

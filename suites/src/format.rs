@@ -11,22 +11,31 @@ use crate::words::*;
 pub(crate) fn cases(cx: &Context<'_>) -> Vec<Case> {
     let t = topic(cx, "in");
     let talk = || {
-        then(subscribed(cx, &t, 0), [
-            other_publishes(&t, 0, "hello"),
-            Wait(Await::Messages(1)),
-            Do(publish(&topic(cx, "out"), 1, "hello")),
-        ])
+        then(
+            subscribed(cx, &t, 0),
+            [
+                other_publishes(&t, 0, "hello"),
+                Wait(Await::Messages(1)),
+                Do(publish(&topic(cx, "out"), 1, "hello")),
+            ],
+        )
     };
     vec![
-        case("format/blank-after-colon", "a received message has its blank after the colon as the document prints it", &[])
-            .should()
-            .steps(talk())
-            .expect([Expect::new("the head of a message as printed in the document", |view| {
-                match view.messages.iter().find(|m| !m.exact) {
-                    Some(m) => Err(Unmet::at(format!("`{}…`", text::visible(&m.head)), m.at)),
-                    None => Ok(()),
-                }
-            })]),
+        case(
+            "format/blank-after-colon",
+            "a received message has its blank after the colon as the document prints it",
+            &[],
+        )
+        .should()
+        .steps(talk())
+        .expect([Expect::new("the head of a message as printed in the document", |view| match view
+            .messages
+            .iter()
+            .find(|m| !m.exact)
+        {
+            Some(m) => Err(Unmet::at(format!("`{}…`", text::visible(&m.head)), m.at)),
+            None => Ok(()),
+        })]),
         case("format/line-ends", "lines end with CR LF", &[]).should().steps(talk()).expect([line_ends()]),
     ]
 }

@@ -19,21 +19,32 @@ pub(crate) fn cases(cx: &Context<'_>) -> Vec<Case> {
     }
     inbound.push(Quiet);
     vec![
-        case("keepalive/after-refusal", "a refused command does not change the keep alive of the connection", &["MQTT-3.1.2-23"])
-            .steps(then(connected_with(cx, true, SECONDS / 2), [
-                Try(connect(true, KEEP_ALIVE).with("clean", "2")),
-                Idle { seconds: u32::from(SECONDS) * 5 / 4 },
-            ]))
-            .expect([some(PacketType::PingReq, "within the keep alive", |_| true)]),
-        case("keepalive/idle", "an idle connection is kept alive by PINGREQ in time, and then still works", &["MQTT-3.1.2-23"])
-            .steps(then(connected_with(cx, true, SECONDS), [
+        case(
+            "keepalive/after-refusal",
+            "a refused command does not change the keep alive of the connection",
+            &["MQTT-3.1.2-23"],
+        )
+        .steps(then(
+            connected_with(cx, true, SECONDS / 2),
+            [Try(connect(true, KEEP_ALIVE).with("clean", "2")), Idle { seconds: u32::from(SECONDS) * 5 / 4 }],
+        ))
+        .expect([some(PacketType::PingReq, "within the keep alive", |_| true)]),
+        case(
+            "keepalive/idle",
+            "an idle connection is kept alive by PINGREQ in time, and then still works",
+            &["MQTT-3.1.2-23"],
+        )
+        .steps(then(
+            connected_with(cx, true, SECONDS),
+            [
                 Idle { seconds: u32::from(SECONDS) * 5 / 2 },
                 Check(publish(&topic(cx, "out"), 1, "still here")),
-            ]))
-            .expect([
-                some(PacketType::PingReq, "within the keep alive", |_| true),
-                publications(vec![sent(&topic(cx, "out"), 1, "still here")]),
-            ]),
+            ],
+        ))
+        .expect([
+            some(PacketType::PingReq, "within the keep alive", |_| true),
+            publications(vec![sent(&topic(cx, "out"), 1, "still here")]),
+        ]),
         case(
             "keepalive/inbound",
             "messages that arrive do not replace what the module must send itself",

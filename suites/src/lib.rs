@@ -3,7 +3,7 @@
 //! A case is one value; adding one is one small obvious place, nothing to register or number. No case names a device: whether it
 //! applies follows from its steps and the profile, and which clauses it checks on a module stands in the profile.
 
-#![expect(clippy::wildcard_imports, reason = "`words` is the vocabulary every suite is written in")]
+#![cfg_attr(not(test), expect(clippy::wildcard_imports, reason = "`words` is the vocabulary of every suite"))]
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test panics to fail"))]
 
 mod cache;

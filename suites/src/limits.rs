@@ -11,12 +11,16 @@ pub(crate) fn cases(cx: &Context<'_>) -> Vec<Case> {
     let t = topic(cx, "t");
     let mut cases = Vec::new();
     if let Some((_, max)) = cx.profile.argument("publish", "payload").and_then(|a| a.length) {
-        cases.extend([max - 1, max].map(|len| arrives(cx, "publish-payload", len, publish(&t, 1, letters(len)))));
+        cases.extend(
+            [max - 1, max].map(|len| arrives(cx, "publish-payload", len, publish(&t, 1, letters(len)))),
+        );
         cases.push(beyond(cx, "publish-payload", max + 1, publish(&t, 1, letters(max + 1))));
     }
     if let Some((min, max)) = cx.profile.argument("publish-data", "len").and_then(|a| a.range) {
         let lengths = [min, max - 1, max].map(|len| usize::try_from(len).unwrap_or(0));
-        cases.extend(lengths.map(|len| arrives(cx, "publish-data-len", len, publish_data(&t, 1, letters(len)))));
+        cases.extend(
+            lengths.map(|len| arrives(cx, "publish-data-len", len, publish_data(&t, 1, letters(len)))),
+        );
     }
     for len in [64, 65, 128, 256] {
         cases.push(long_topic(cx, len));
@@ -42,20 +46,25 @@ fn long_topic(cx: &Context<'_>, len: usize) -> Case {
     let name = format!("{base}{}", String::from_utf8(rest).expect("letters"));
     let wanted = name.clone();
     let index = connected(cx).len();
-    case(&format!("limits/publish-topic-{len}"), &format!("a topic of {len} bytes is refused, or stands whole in PUBLISH"), &[])
-        .steps(then(connected(cx), [Beyond(publish(&name, 1, "a long way"))]))
-        .expect([Expect::new("the whole topic, or a clean refusal", move |view| {
-            let claimed = view.step(index).is_some_and(atspec_model::judge::StepView::claimed);
-            let seen = view.from_module(PacketType::Publish).find_map(|p| Some((p.at, p.packet.as_publish()?)));
-            match seen {
-                Some((_, publish)) if publish.topic.as_bytes() == wanted.as_bytes() => Ok(()),
-                Some((at, publish)) => {
-                    Err(Unmet::at(format!("a topic of {} bytes: {:?}", publish.topic.as_bytes().len(), publish.topic), at))
-                }
-                None if claimed => Err(Unmet::missing("success, although nothing was sent")),
-                None => Ok(()),
-            }
-        })])
+    case(
+        &format!("limits/publish-topic-{len}"),
+        &format!("a topic of {len} bytes is refused, or stands whole in PUBLISH"),
+        &[],
+    )
+    .steps(then(connected(cx), [Beyond(publish(&name, 1, "a long way"))]))
+    .expect([Expect::new("the whole topic, or a clean refusal", move |view| {
+        let claimed = view.step(index).is_some_and(atspec_model::judge::StepView::claimed);
+        let seen = view.from_module(PacketType::Publish).find_map(|p| Some((p.at, p.packet.as_publish()?)));
+        match seen {
+            Some((_, publish)) if publish.topic.as_bytes() == wanted.as_bytes() => Ok(()),
+            Some((at, publish)) => Err(Unmet::at(
+                format!("a topic of {} bytes: {:?}", publish.topic.as_bytes().len(), publish.topic),
+                at,
+            )),
+            None if claimed => Err(Unmet::missing("success, although nothing was sent")),
+            None => Ok(()),
+        }
+    })])
 }
 
 /// One beyond the maximum: refused cleanly is right, accepted byte-exact is worth a warning, anything else fails.
@@ -79,9 +88,16 @@ fn beyond(cx: &Context<'_>, what: &str, len: usize, op: Op) -> Case {
             None => Ok(()),
         }
     });
-    case(&format!("limits/{what}-{len}"), &format!("a payload of {len} bytes is refused, or arrives byte-exact"), &[])
-        .steps(then(connected(cx), [Beyond(op), Do(publish(&topic(cx, "t"), 1, "still works").with("topic", topic(cx, "after")))]))
-        .expect([refused_or_exact, accepted_warns(&topic(cx, "after"))])
+    case(
+        &format!("limits/{what}-{len}"),
+        &format!("a payload of {len} bytes is refused, or arrives byte-exact"),
+        &[],
+    )
+    .steps(then(
+        connected(cx),
+        [Beyond(op), Do(publish(&topic(cx, "t"), 1, "still works").with("topic", topic(cx, "after")))],
+    ))
+    .expect([refused_or_exact, accepted_warns(&topic(cx, "after"))])
 }
 
 /// Acceptance beyond the maximum only warns; the publication that follows is not meant.

@@ -1,21 +1,30 @@
 //! The TCP connection.
 
-use atspec_model::{case::{Await, Case, Context, Expect, Unmet}, judge::View, mqtt::PacketType, timeline::Side};
+use atspec_model::{
+    case::{Await, Case, Context, Expect, Unmet},
+    judge::View,
+    mqtt::PacketType,
+    timeline::Side,
+};
 
 use crate::words::*;
 
 pub(crate) fn cases(cx: &Context<'_>) -> Vec<Case> {
     let closed_port = open(cx).with("port", cx.bindings.closed_port.to_string());
     vec![
-        case("open/tcp", "success is reported after the final result code, and TCP is then up, with nothing sent on it", &[])
-            .steps([Do(configure(cx)), Check(open(cx)), Quiet])
-            .expect([
-                Expect::new("a TCP connection", |view| match view.connections.as_slice() {
-                    [] => Err(Unmet::missing("none")),
-                    _ => Ok(()),
-                }),
-                nothing_before_connect(),
-            ]),
+        case(
+            "open/tcp",
+            "success is reported after the final result code, and TCP is then up, with nothing sent on it",
+            &[],
+        )
+        .steps([Do(configure(cx)), Check(open(cx)), Quiet])
+        .expect([
+            Expect::new("a TCP connection", |view| match view.connections.as_slice() {
+                [] => Err(Unmet::missing("none")),
+                _ => Ok(()),
+            }),
+            nothing_before_connect(),
+        ]),
         case("open/closed-port", "success is not reported where nothing listens", &[])
             .steps([Do(configure(cx)), NoSuccess(closed_port)])
             .expect([]),
@@ -32,16 +41,23 @@ pub(crate) fn cases(cx: &Context<'_>) -> Vec<Case> {
         case("open/second", "there is only one connection at a time", &[])
             .steps(then(connected(cx), [Try(open(cx)), Quiet]))
             .expect([never_two(), one_is_left()]),
-        case("open/lost-before-connect", "after the broker closes a connection without CONNECT a new one can be opened", &[])
-            .steps(then(opened(cx), [
+        case(
+            "open/lost-before-connect",
+            "after the broker closes a connection without CONNECT a new one can be opened",
+            &[],
+        )
+        .steps(then(
+            opened(cx),
+            [
                 Broker(atspec_model::partner::Command::Close(atspec_model::timeline::Close::Fin)),
                 Wait(Await::Closed),
                 Try(close()),
                 Do(configure(cx)),
                 Check(open(cx)),
                 Check(connect(true, KEEP_ALIVE)),
-            ]))
-            .expect([count(PacketType::Connect, 1)]),
+            ],
+        ))
+        .expect([count(PacketType::Connect, 1)]),
     ]
 }
 

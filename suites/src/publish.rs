@@ -21,13 +21,20 @@ fn wire(cx: &Context<'_>) -> Vec<Case> {
     let t = topic(cx, "out");
     let retained = |qos: u8, retain: bool| Sent { retain, ..sent(&t, qos, "kept") };
     let mut cases = vec![
-        case("publish/qos0", "QoS 0 is answered by the final result code alone and sends one PUBLISH", &["MQTT-4.3.1-1"])
-            .steps(then(connected(cx), [
+        case(
+            "publish/qos0",
+            "QoS 0 is answered by the final result code alone and sends one PUBLISH",
+            &["MQTT-4.3.1-1"],
+        )
+        .steps(then(
+            connected(cx),
+            [
                 Check(publish(&t, 0, "data from 4G module")),
                 Wait(Await::FromModule(PacketType::Publish, 1)),
                 Quiet,
-            ]))
-            .expect([publications(vec![sent(&t, 0, "data from 4G module")])]),
+            ],
+        ))
+        .expect([publications(vec![sent(&t, 0, "data from 4G module")])]),
         case("publish/qos1", "QoS 1 succeeds with the broker's PUBACK", &["MQTT-4.3.2-1", "MQTT-2.3.1-1"])
             .steps(then(connected(cx), [Check(publish(&t, 1, "once at least"))]))
             .expect([publications(vec![sent(&t, 1, "once at least")])]),
@@ -37,25 +44,42 @@ fn wire(cx: &Context<'_>) -> Vec<Case> {
                 publications(vec![sent(&t, 2, "exactly once")]),
                 some(PacketType::PubRel, "for the PUBREC", |body| matches!(body, Body::PubRel(_))),
             ]),
-        case("publish/in-order", "publications go out in the order of their commands, each once", &["MQTT-2.3.1-2"])
-            .steps(then(connected(cx), (1..=5).map(|n| Do(publish(&t, 1, format!("number {n}"))))))
-            .expect([publications((1..=5).map(|n| sent(&t, 1, format!("number {n}"))).collect())]),
+        case(
+            "publish/in-order",
+            "publications go out in the order of their commands, each once",
+            &["MQTT-2.3.1-2"],
+        )
+        .steps(then(connected(cx), (1..=5).map(|n| Do(publish(&t, 1, format!("number {n}"))))))
+        .expect([publications((1..=5).map(|n| sent(&t, 1, format!("number {n}"))).collect())]),
         case(
             "publish/ids-in-flight",
             "a publication takes a packet id that is not in use while another waits for its PUBACK",
             &["MQTT-2.3.1-2", "MQTT-4.3.2-1"],
         )
-        .steps(then(connected(cx), [
-            Broker(Command::Rule(Rule::to_module(PacketType::PubAck, Action::Withhold))),
-            NoSuccess(publish(&t, 1, "first in flight")),
-            NoSuccess(publish(&t, 1, "second in flight")),
-        ]))
-        .expect([two_in_flight(), publications(vec![sent(&t, 1, "first in flight"), sent(&t, 1, "second in flight")])]),
-        case("publish/many", "publishing goes on beyond 256 publications of QoS 1", &["MQTT-2.3.1-1", "MQTT-2.3.1-2"])
-            .steps(then(connected(cx), (1..=260).map(|n| Do(publish(&t, 1, n.to_string())))))
-            .expect([publications((1..=260).map(|n| sent(&t, 1, n.to_string())).collect())]),
+        .steps(then(
+            connected(cx),
+            [
+                Broker(Command::Rule(Rule::to_module(PacketType::PubAck, Action::Withhold))),
+                NoSuccess(publish(&t, 1, "first in flight")),
+                NoSuccess(publish(&t, 1, "second in flight")),
+            ],
+        ))
+        .expect([
+            two_in_flight(),
+            publications(vec![sent(&t, 1, "first in flight"), sent(&t, 1, "second in flight")]),
+        ]),
+        case(
+            "publish/many",
+            "publishing goes on beyond 256 publications of QoS 1",
+            &["MQTT-2.3.1-1", "MQTT-2.3.1-2"],
+        )
+        .steps(then(connected(cx), (1..=260).map(|n| Do(publish(&t, 1, n.to_string())))))
+        .expect([publications((1..=260).map(|n| sent(&t, 1, n.to_string())).collect())]),
         case("publish/long-then-short", "a short payload after a long one has no tail of it", &[])
-            .steps(then(connected(cx), [Do(publish(&t, 1, letters(200))), Do(publish(&t, 1, "short")), Do(publish(&t, 1, "x"))]))
+            .steps(then(
+                connected(cx),
+                [Do(publish(&t, 1, letters(200))), Do(publish(&t, 1, "short")), Do(publish(&t, 1, "x"))],
+            ))
             .expect([publications(vec![sent(&t, 1, letters(200)), sent(&t, 1, "short"), sent(&t, 1, "x")])]),
         case("publish/topics", "the topic stands in PUBLISH as given", &["MQTT-3.3.2-1"])
             .steps(then(connected(cx), names(cx).into_iter().map(|t| Do(publish(&t, 1, "here")))))
@@ -68,10 +92,13 @@ fn wire(cx: &Context<'_>) -> Vec<Case> {
                 &format!("the RETAIN flag is {} as commanded", u8::from(retain)),
                 &[],
             )
-            .steps(then(connected(cx), [
-                Check(publish(&t, qos, "kept").with("retain", if retain { "1" } else { "0" })),
-                Wait(Await::FromModule(PacketType::Publish, 1)),
-            ]))
+            .steps(then(
+                connected(cx),
+                [
+                    Check(publish(&t, qos, "kept").with("retain", if retain { "1" } else { "0" })),
+                    Wait(Await::FromModule(PacketType::Publish, 1)),
+                ],
+            ))
             .expect([publications(vec![retained(qos, retain)])]),
         );
     }
@@ -89,7 +116,8 @@ pub(crate) fn two_in_flight() -> Expect {
 /// Topics of several lengths and levels.
 fn names(cx: &Context<'_>) -> Vec<String> {
     let long = String::from_utf8(letters(24)).expect("letters");
-    let mut names: Vec<String> = ["a", "a/b/c/d", "with.dots-and_more:1", &long].map(|name| topic(cx, name)).into();
+    let mut names: Vec<String> =
+        ["a", "a/b/c/d", "with.dots-and_more:1", &long].map(|name| topic(cx, name)).into();
     names.push(format!("/{}", topic(cx, "leading-slash")));
     names
 }
@@ -118,12 +146,21 @@ fn escapes(cx: &Context<'_>) -> Vec<Case> {
         .collect();
     if !table.is_empty() {
         let all: Vec<u8> = table.iter().flat_map(|(byte, _)| [b'x', *byte]).chain(*b"end").collect();
-        cases.push(of("publish/escapes-together".into(), "all documented escapes work in one payload".into(), all));
+        cases.push(of(
+            "publish/escapes-together".into(),
+            "all documented escapes work in one payload".into(),
+            all,
+        ));
         // The raw bytes of an escape as payload: its own first byte is escaped when it is sent, and decoded once.
         let once: Vec<u8> = table.iter().flat_map(|(_, written)| written.clone()).collect();
-        let escapable = table.iter().any(|(byte, _)| table.iter().all(|(_, written)| written.first() == Some(byte)));
+        let escapable =
+            table.iter().any(|(byte, _)| table.iter().all(|(_, written)| written.first() == Some(byte)));
         if escapable {
-            cases.push(of("publish/escapes-once".into(), "an escape is decoded once, not twice".into(), once));
+            cases.push(of(
+                "publish/escapes-once".into(),
+                "an escape is decoded once, not twice".into(),
+                once,
+            ));
         }
     }
     cases
@@ -178,10 +215,13 @@ pub(crate) fn acknowledgements(
             &format!("success of QoS {qos} is not reported where {packet} never comes"),
             handshake(qos),
         )
-        .steps(then(connected(cx), [
-            Broker(Command::Rule(Rule::to_module(packet, Action::Withhold))),
-            NoSuccess(publish(&t, qos, "never acknowledged")),
-        ]))
+        .steps(then(
+            connected(cx),
+            [
+                Broker(Command::Rule(Rule::to_module(packet, Action::Withhold))),
+                NoSuccess(publish(&t, qos, "never acknowledged")),
+            ],
+        ))
         .expect([publications(vec![sent(&t, qos, "never acknowledged")])])
     };
     vec![

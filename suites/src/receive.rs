@@ -27,14 +27,18 @@ fn of_qos(cx: &Context<'_>, qos: u8) -> Case {
     if qos > 0 {
         expect.push(acknowledged(qos));
     }
-    case(&format!("receive/qos{qos}"), &format!("a message of QoS {qos} is printed once and acknowledged by its QoS"), cites)
-        .steps(then(subscribed(cx, &t, qos), [
-            other_publishes(&t, qos, "data from tcp server"),
-            Wait(Await::Messages(1)),
-        ]))
-        .steps(until_acknowledged(qos, 1))
-        .steps([Quiet])
-        .expect(expect)
+    case(
+        &format!("receive/qos{qos}"),
+        &format!("a message of QoS {qos} is printed once and acknowledged by its QoS"),
+        cites,
+    )
+    .steps(then(
+        subscribed(cx, &t, qos),
+        [other_publishes(&t, qos, "data from tcp server"), Wait(Await::Messages(1))],
+    ))
+    .steps(until_acknowledged(qos, 1))
+    .steps([Quiet])
+    .expect(expect)
 }
 
 /// Waits for the last acknowledgement that so many messages of a QoS need.
@@ -50,18 +54,41 @@ pub(crate) fn until_acknowledged(qos: u8, messages: usize) -> Option<Step> {
 fn whole(cx: &Context<'_>, name: &str, asks: &str, payload: &[u8]) -> Case {
     let t = topic(cx, "in");
     case(&format!("receive/{name}"), asks, &[])
-        .steps(then(subscribed(cx, &t, 1), [other_publishes(&t, 1, payload), Wait(Await::Messages(1)), Quiet]))
+        .steps(then(
+            subscribed(cx, &t, 1),
+            [other_publishes(&t, 1, payload), Wait(Await::Messages(1)), Quiet],
+        ))
         .expect([printed(vec![(t, payload.to_vec())])])
 }
 
 fn payloads(cx: &Context<'_>) -> Vec<Case> {
     let every: Vec<u8> = (0..=255).collect();
     let mut cases = vec![
-        whole(cx, "looks-like-ok", "a payload that reads like a final result code is a payload", b"\r\nOK\r\n"),
-        whole(cx, "looks-like-error", "a payload that reads like a refusal is a payload", b"\r\nERROR\r\n+CME ERROR: 3\r\n"),
-        whole(cx, "looks-like-urc", "a payload that reads like a message is a payload", b"a\r\n+MSUB: \"x\",3 byte,abc\r\nCLOSED\r\n"),
+        whole(
+            cx,
+            "looks-like-ok",
+            "a payload that reads like a final result code is a payload",
+            b"\r\nOK\r\n",
+        ),
+        whole(
+            cx,
+            "looks-like-error",
+            "a payload that reads like a refusal is a payload",
+            b"\r\nERROR\r\n+CME ERROR: 3\r\n",
+        ),
+        whole(
+            cx,
+            "looks-like-urc",
+            "a payload that reads like a message is a payload",
+            b"a\r\n+MSUB: \"x\",3 byte,abc\r\nCLOSED\r\n",
+        ),
         whole(cx, "looks-like-prompt", "a payload that reads like a prompt is a payload", b"\r\n> \r\n>"),
-        whole(cx, "quotes-and-commas", "quotes, commas and backslashes are printed as they are", b"\"a\",\"b\\22\",,\\"),
+        whole(
+            cx,
+            "quotes-and-commas",
+            "quotes, commas and backslashes are printed as they are",
+            b"\"a\",\"b\\22\",,\\",
+        ),
         whole(cx, "every-byte", "all 256 byte values are printed as they came", &every),
         whole(cx, "utf-8", "the declared length counts bytes, not characters", "温度 21 °C".as_bytes()),
         whole(cx, "one-byte", "a message of one byte is printed", b"x"),
@@ -71,24 +98,44 @@ fn payloads(cx: &Context<'_>) -> Vec<Case> {
     cases.push(
         case("receive/long-topic", "a message on a topic of some 250 bytes is printed too", &[])
             .should()
-            .steps(then(subscribed(cx, &topic(cx, "#"), 0), [other_publishes(&long, 0, "far away"), Wait(Await::Messages(1))]))
+            .steps(then(
+                subscribed(cx, &topic(cx, "#"), 0),
+                [other_publishes(&long, 0, "far away"), Wait(Await::Messages(1))],
+            ))
             .expect([printed(vec![(long, b"far away".to_vec())])]),
     );
     if let Some(max) = cx.profile.behaviour.receive_max {
-        cases.push(whole(cx, "longest", &format!("a message of {max} bytes is printed whole"), &letters(max)));
-        cases.push(whole(cx, "longest-less-one", "a message just shorter than the longest is printed whole", &letters(max - 1)));
+        cases.push(whole(
+            cx,
+            "longest",
+            &format!("a message of {max} bytes is printed whole"),
+            &letters(max),
+        ));
+        cases.push(whole(
+            cx,
+            "longest-less-one",
+            "a message just shorter than the longest is printed whole",
+            &letters(max - 1),
+        ));
         let t = topic(cx, "in");
         cases.push(
-            case("receive/longer-than-longest", "after a message beyond the documented length the next one is printed whole", &[])
-                .steps(then(subscribed(cx, &t, 0), [
+            case(
+                "receive/longer-than-longest",
+                "after a message beyond the documented length the next one is printed whole",
+                &[],
+            )
+            .steps(then(
+                subscribed(cx, &t, 0),
+                [
                     other_publishes(&t, 0, letters(max + 1)),
                     Quiet,
                     Step::Probe,
                     other_publishes(&t, 0, "still here"),
                     // How many messages are printed is not known, so nothing can be waited for.
                     Idle { seconds: 10 },
-                ]))
-                .expect([last_printed(&t, b"still here")]),
+                ],
+            ))
+            .expect([last_printed(&t, b"still here")]),
         );
     }
     cases
@@ -98,10 +145,14 @@ fn payloads(cx: &Context<'_>) -> Vec<Case> {
 fn last_printed(topic: &str, payload: &'static [u8]) -> atspec_model::case::Expect {
     use atspec_model::case::{Expect, Unmet};
     let topic = topic.to_owned();
-    Expect::new(format!("at last the message `{}`", payload.escape_ascii()), move |view| match view.messages.last() {
-        Some(m) if m.topic == topic.as_bytes() && m.payload == payload => Ok(()),
-        Some(m) => Err(Unmet::at(format!("{} bytes on {}", m.payload.len(), m.topic.escape_ascii()), m.at)),
-        None => Err(Unmet::missing("no message in the documented form")),
+    Expect::new(format!("at last the message `{}`", payload.escape_ascii()), move |view| {
+        match view.messages.last() {
+            Some(m) if m.topic == topic.as_bytes() && m.payload == payload => Ok(()),
+            Some(m) => {
+                Err(Unmet::at(format!("{} bytes on {}", m.payload.len(), m.topic.escape_ascii()), m.at))
+            }
+            None => Err(Unmet::missing("no message in the documented form")),
+        }
     })
 }
 
@@ -126,18 +177,21 @@ fn repetitions(cx: &Context<'_>) -> Vec<Case> {
             "a message of QoS 2 that comes twice before PUBREL is printed once",
             &["MQTT-4.3.3-2", "MQTT-3.3.4-1"],
         )
-        .steps(then(subscribed(cx, &t, 2), [
-            unheard(PacketType::PubRec),
-            unheard(PacketType::PubComp),
-            raw(2, false, "exactly once"),
-            Wait(Await::FromModule(PacketType::PubRec, 1)),
-            raw(2, true, "exactly once"),
-            Wait(Await::FromModule(PacketType::PubRec, 2)),
-            Broker(Command::Inject(encode(&Body::PubRel(Ack { id: 77 })))),
-            Wait(Await::FromModule(PacketType::PubComp, 1)),
-            Wait(Await::Messages(1)),
-            Quiet,
-        ]))
+        .steps(then(
+            subscribed(cx, &t, 2),
+            [
+                unheard(PacketType::PubRec),
+                unheard(PacketType::PubComp),
+                raw(2, false, "exactly once"),
+                Wait(Await::FromModule(PacketType::PubRec, 1)),
+                raw(2, true, "exactly once"),
+                Wait(Await::FromModule(PacketType::PubRec, 2)),
+                Broker(Command::Inject(encode(&Body::PubRel(Ack { id: 77 })))),
+                Wait(Await::FromModule(PacketType::PubComp, 1)),
+                Wait(Await::Messages(1)),
+                Quiet,
+            ],
+        ))
         .expect([
             printed(vec![(t.clone(), b"exactly once".to_vec())]),
             count(PacketType::PubRec, 2),
@@ -148,14 +202,17 @@ fn repetitions(cx: &Context<'_>) -> Vec<Case> {
             "a packet id that comes again after PUBACK brings a new message",
             &["MQTT-4.3.2-2"],
         )
-        .steps(then(subscribed(cx, &t, 1), [
-            unheard(PacketType::PubAck),
-            raw(1, false, "the first"),
-            Wait(Await::FromModule(PacketType::PubAck, 1)),
-            raw(1, false, "the second"),
-            Wait(Await::FromModule(PacketType::PubAck, 2)),
-            Wait(Await::Messages(2)),
-        ]))
+        .steps(then(
+            subscribed(cx, &t, 1),
+            [
+                unheard(PacketType::PubAck),
+                raw(1, false, "the first"),
+                Wait(Await::FromModule(PacketType::PubAck, 1)),
+                raw(1, false, "the second"),
+                Wait(Await::FromModule(PacketType::PubAck, 2)),
+                Wait(Await::Messages(2)),
+            ],
+        ))
         .expect([
             printed(vec![(t.clone(), b"the first".to_vec()), (t.clone(), b"the second".to_vec())]),
             count(PacketType::PubAck, 2),
@@ -168,47 +225,67 @@ fn sequences(cx: &Context<'_>) -> Vec<Case> {
     let numbered = |n: usize| format!("message {n} of the burst");
     let expected = |n: usize| (1..=n).map(|i| (t.clone(), numbered(i).into_bytes())).collect::<Vec<_>>();
     let burst = |n: usize, qos: u8| (1..=n).map(move |i| (i, qos));
-    let steps = |n: usize, qos: u8| burst(n, qos).map(|(i, qos)| other_publishes(&t, qos, numbered(i))).collect::<Vec<_>>();
+    let steps = |n: usize, qos: u8| {
+        burst(n, qos).map(|(i, qos)| other_publishes(&t, qos, numbered(i))).collect::<Vec<_>>()
+    };
     vec![
         case("receive/five", "five messages in a row are printed, each once and in order", &[])
             .steps(then(subscribed(cx, &t, 0), steps(5, 0)))
             .steps([Wait(Await::Messages(5)), Quiet])
             .expect([printed(expected(5))]),
         case("receive/lengths", "messages of every length from 1 to 64 bytes are printed whole", &[])
-            .steps(then(subscribed(cx, &t, 0), (1..=64).flat_map(|n| {
-                [other_publishes(&t, 0, letters(n)), Wait(Await::Messages(n))]
-            })))
+            .steps(then(
+                subscribed(cx, &t, 0),
+                (1..=64).flat_map(|n| [other_publishes(&t, 0, letters(n)), Wait(Await::Messages(n))]),
+            ))
             .expect([printed((1..=64).map(|n| (t.clone(), letters(n))).collect())]),
-        case("receive/burst", "a burst of 30 messages of QoS 1 is printed and acknowledged, in order", &["MQTT-4.6.0-2"])
-            .steps(then(subscribed(cx, &t, 1), steps(30, 1)))
-            .steps([Wait(Await::Messages(30))])
-            .steps(until_acknowledged(1, 30))
-            .steps([Quiet])
-            .expect([printed(expected(30)), acknowledged(1)]),
-        case("receive/burst-qos2", "messages of QoS 2 in a row are printed once each, in order", &["MQTT-4.6.0-3", "MQTT-4.3.3-2"])
-            .steps(then(subscribed(cx, &t, 2), steps(10, 2)))
-            .steps([Wait(Await::Messages(10))])
-            .steps(until_acknowledged(2, 10))
-            .steps([Quiet])
-            .expect([printed(expected(10)), acknowledged(2)]),
+        case(
+            "receive/burst",
+            "a burst of 30 messages of QoS 1 is printed and acknowledged, in order",
+            &["MQTT-4.6.0-2"],
+        )
+        .steps(then(subscribed(cx, &t, 1), steps(30, 1)))
+        .steps([Wait(Await::Messages(30))])
+        .steps(until_acknowledged(1, 30))
+        .steps([Quiet])
+        .expect([printed(expected(30)), acknowledged(1)]),
+        case(
+            "receive/burst-qos2",
+            "messages of QoS 2 in a row are printed once each, in order",
+            &["MQTT-4.6.0-3", "MQTT-4.3.3-2"],
+        )
+        .steps(then(subscribed(cx, &t, 2), steps(10, 2)))
+        .steps([Wait(Await::Messages(10))])
+        .steps(until_acknowledged(2, 10))
+        .steps([Quiet])
+        .expect([printed(expected(10)), acknowledged(2)]),
         case("receive/long-then-short", "a short message after a long one has no tail of it", &[])
-            .steps(then(subscribed(cx, &t, 0), [
-                other_publishes(&t, 0, letters(300)),
-                other_publishes(&t, 0, "short"),
-                Wait(Await::Messages(2)),
-            ]))
+            .steps(then(
+                subscribed(cx, &t, 0),
+                [
+                    other_publishes(&t, 0, letters(300)),
+                    other_publishes(&t, 0, "short"),
+                    Wait(Await::Messages(2)),
+                ],
+            ))
             .expect([printed(vec![(t.clone(), letters(300)), (t.clone(), b"short".to_vec())])]),
         case("receive/own", "a module subscribed to what it publishes receives its own message", &[])
-            .steps(then(subscribed(cx, &t, 0), [Check(publish(&t, 0, "to myself")), Wait(Await::Messages(1))]))
+            .steps(then(
+                subscribed(cx, &t, 0),
+                [Check(publish(&t, 0, "to myself")), Wait(Await::Messages(1))],
+            ))
             .expect([printed(vec![(t.clone(), b"to myself".to_vec())])]),
         case("receive/during-commands", "messages that arrive during commands disturb neither", &[])
-            .steps(then(subscribed(cx, &t, 0), [
-                other_publishes(&t, 0, "OK"),
-                Check(publish(&topic(cx, "out"), 1, "first")),
-                other_publishes(&t, 0, "ERROR"),
-                Check(publish(&topic(cx, "out"), 1, "second")),
-                Wait(Await::Messages(2)),
-            ]))
+            .steps(then(
+                subscribed(cx, &t, 0),
+                [
+                    other_publishes(&t, 0, "OK"),
+                    Check(publish(&topic(cx, "out"), 1, "first")),
+                    other_publishes(&t, 0, "ERROR"),
+                    Check(publish(&topic(cx, "out"), 1, "second")),
+                    Wait(Await::Messages(2)),
+                ],
+            ))
             .expect([
                 printed(vec![(t.clone(), b"OK".to_vec()), (t.clone(), b"ERROR".to_vec())]),
                 publications(vec![sent(&topic(cx, "out"), 1, "first"), sent(&topic(cx, "out"), 1, "second")]),

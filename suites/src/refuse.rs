@@ -54,9 +54,13 @@ fn wrong_state(cx: &Context<'_>) -> Vec<Case> {
     );
     for (name, op) in before_connect {
         cases.push(
-            case(&format!("refuse/{name}-before-connect"), "publishing and subscribing need the MQTT connection first", &[])
-                .steps(then(opened(cx), [Refuse(op)]))
-                .expect([count(PacketType::Publish, 0), count(PacketType::Subscribe, 0)]),
+            case(
+                &format!("refuse/{name}-before-connect"),
+                "publishing and subscribing need the MQTT connection first",
+                &[],
+            )
+            .steps(then(opened(cx), [Refuse(op)]))
+            .expect([count(PacketType::Publish, 0), count(PacketType::Subscribe, 0)]),
         );
     }
     cases
@@ -76,8 +80,16 @@ fn wrong_arguments(cx: &Context<'_>) -> Vec<Case> {
         Subject { op: open(cx), before: vec![Do(configure(cx))], arguments: &["port"] },
         Subject { op: connect(true, KEEP_ALIVE), before: opened(cx), arguments: &["clean", "keepalive"] },
         Subject { op: subscribe(&t, 0), before: connected(cx), arguments: &["topic", "qos"] },
-        Subject { op: publish(&t, 0, "refused"), before: connected(cx), arguments: &["topic", "qos", "retain", "payload"] },
-        Subject { op: publish_data(&t, 0, "refused"), before: connected(cx), arguments: &["qos", "retain", "len"] },
+        Subject {
+            op: publish(&t, 0, "refused"),
+            before: connected(cx),
+            arguments: &["topic", "qos", "retain", "payload"],
+        },
+        Subject {
+            op: publish_data(&t, 0, "refused"),
+            before: connected(cx),
+            arguments: &["qos", "retain", "len"],
+        },
         Subject { op: message_mode(0), before: Vec::new(), arguments: &["mode"] },
     ];
     let mut cases = Vec::new();
@@ -104,7 +116,9 @@ fn out_of_range(cx: &Context<'_>, subject: &Subject, name: &str) -> Vec<Case> {
             if *step == "connect" && name != "keepalive" {
                 op = op.with("keepalive", "77");
             }
-            if name == "len" && let Ok(len) = value.parse::<usize>() {
+            if name == "len"
+                && let Ok(len) = value.parse::<usize>()
+            {
                 op = op.with("payload", letters(len));
             }
             let asks = format!("`{name}` {value} is outside its range {min} to {max} and is refused");
@@ -131,8 +145,20 @@ fn wrong_count(subject: &Subject) -> Vec<Case> {
     let missing = subject.op.clone().without(last);
     let extra = subject.op.clone().followed_by(",1,2,3");
     vec![
-        refused(subject, &format!("{last}-missing"), &format!("a command without its `{last}` is refused"), missing, Level::Should),
-        refused(subject, "too-many", "a command with more arguments than it has is refused", extra, Level::Should),
+        refused(
+            subject,
+            &format!("{last}-missing"),
+            &format!("a command without its `{last}` is refused"),
+            missing,
+            Level::Should,
+        ),
+        refused(
+            subject,
+            "too-many",
+            "a command with more arguments than it has is refused",
+            extra,
+            Level::Should,
+        ),
     ]
 }
 
@@ -142,7 +168,9 @@ fn firmness(argument: &Argument) -> Level {
 }
 
 fn refused(subject: &Subject, name: &str, asks: &str, op: Op, level: Level) -> Case {
-    let mut case = case(&format!("refuse/{}-{name}", op.step), asks, &[]).steps(subject.before.clone()).steps([Refuse(op)]);
+    let mut case = case(&format!("refuse/{}-{name}", op.step), asks, &[])
+        .steps(subject.before.clone())
+        .steps([Refuse(op)]);
     case.level = level;
     // A refused command changes nothing: the same command with right arguments still works, and with its own values.
     case.steps.push(Do(subject.op.clone()));

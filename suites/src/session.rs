@@ -22,7 +22,8 @@ fn withhold(packet: PacketType) -> Step {
 
 /// The broker resets the connection and is honest from then on.
 fn lose(cx: &Context<'_>, clean: bool) -> Vec<Step> {
-    let mut steps = vec![Broker(Command::Close(Close::Rst)), Wait(Await::Closed), Broker(Command::ClearRules)];
+    let mut steps =
+        vec![Broker(Command::Close(Close::Rst)), Wait(Await::Closed), Broker(Command::ClearRules)];
     steps.extend(reconnected(cx, clean));
     steps
 }
@@ -30,7 +31,10 @@ fn lose(cx: &Context<'_>, clean: bool) -> Vec<Step> {
 fn resending(cx: &Context<'_>) -> Vec<Case> {
     let t = topic(cx, "out");
     let lost = |packet: PacketType, qos: u8| {
-        then(connected_with(cx, false, KEEP_ALIVE), [withhold(packet), NoSuccess(publish(&t, qos, "to be sent again"))])
+        then(
+            connected_with(cx, false, KEEP_ALIVE),
+            [withhold(packet), NoSuccess(publish(&t, qos, "to be sent again"))],
+        )
     };
     vec![
         case(
@@ -98,17 +102,25 @@ fn keeping(cx: &Context<'_>) -> Vec<Case> {
     let t = topic(cx, "in");
     let away = || vec![Do(disconnect()), Do(close()), Wait(Await::Closed)];
     vec![
-        case("session/queued", "with clean session 0 a message that came meanwhile is printed after the reconnection", &[])
-            .steps(then(connected_with(cx, false, KEEP_ALIVE), [Do(subscribe(&t, 1))]))
-            .steps(away())
-            .steps([other_publishes(&t, 1, "while you were away")])
-            .steps(then(connected_with(cx, false, KEEP_ALIVE), [Wait(Await::Messages(1))]))
-            .steps(until_acknowledged(1, 1))
-            .expect([printed(vec![(t.clone(), b"while you were away".to_vec())]), acknowledged(1)]),
-        case("session/clean-ends-subscriptions", "with clean session 1 the subscriptions of an earlier connection are gone", &[])
-            .steps(then(subscribed(cx, &t, 1), away()))
-            .steps(then(connected(cx), [other_publishes(&t, 1, "nobody listens"), Quiet]))
-            .expect([printed(vec![]), count(PacketType::Subscribe, 1)]),
+        case(
+            "session/queued",
+            "with clean session 0 a message that came meanwhile is printed after the reconnection",
+            &[],
+        )
+        .steps(then(connected_with(cx, false, KEEP_ALIVE), [Do(subscribe(&t, 1))]))
+        .steps(away())
+        .steps([other_publishes(&t, 1, "while you were away")])
+        .steps(then(connected_with(cx, false, KEEP_ALIVE), [Wait(Await::Messages(1))]))
+        .steps(until_acknowledged(1, 1))
+        .expect([printed(vec![(t.clone(), b"while you were away".to_vec())]), acknowledged(1)]),
+        case(
+            "session/clean-ends-subscriptions",
+            "with clean session 1 the subscriptions of an earlier connection are gone",
+            &[],
+        )
+        .steps(then(subscribed(cx, &t, 1), away()))
+        .steps(then(connected(cx), [other_publishes(&t, 1, "nobody listens"), Quiet]))
+        .expect([printed(vec![]), count(PacketType::Subscribe, 1)]),
     ]
 }
 
@@ -130,7 +142,9 @@ fn sent_again(kind: PacketType) -> Expect {
             (Some(_), Some(again)) if !again.dup => {
                 Err(Unmet::at(format!("{} without DUP", second.packet), second.at))
             }
-            (Some(one), Some(again)) if (&one.topic, &one.payload, one.qos) != (&again.topic, &again.payload, again.qos) => {
+            (Some(one), Some(again))
+                if (&one.topic, &one.payload, one.qos) != (&again.topic, &again.payload, again.qos) =>
+            {
                 Err(Unmet::at(format!("{} instead of {}", second.packet, first.packet), second.at))
             }
             _ => Ok(()),
@@ -150,7 +164,8 @@ fn again_in_order() -> Expect {
         if payloads(false) == payloads(true) {
             return Ok(());
         }
-        let words: Vec<String> = payloads(true).iter().map(|p| atspec_model::text::shortened(p, 40)).collect();
+        let words: Vec<String> =
+            payloads(true).iter().map(|p| atspec_model::text::shortened(p, 40)).collect();
         Err(Unmet::missing(if words.is_empty() { "nothing".to_owned() } else { words.join(", then ") }))
     })
 }

@@ -19,9 +19,11 @@ pub(crate) fn cases(cx: &Context<'_>) -> Vec<Case> {
 /// SUBSCRIBE with exactly this filter and QoS.
 fn asked_for(filter: &str, qos: u8) -> Expect {
     let wanted = (filter.as_bytes().to_vec(), qos);
-    some(PacketType::Subscribe, &format!("for \"{filter}\" with QoS {qos}"), move |body| {
-        matches!(body, Body::Subscribe(s) if s.filters.iter().any(|(f, q)| (f.as_bytes(), *q) == (wanted.0.as_slice(), wanted.1)))
-    })
+    some(
+        PacketType::Subscribe,
+        &format!("for \"{filter}\" with QoS {qos}"),
+        move |body| matches!(body, Body::Subscribe(s) if s.filters.iter().any(|(f, q)| (f.as_bytes(), *q) == (wanted.0.as_slice(), wanted.1))),
+    )
 }
 
 fn of_qos(cx: &Context<'_>, qos: u8) -> Case {
@@ -41,26 +43,42 @@ fn filters(cx: &Context<'_>) -> Vec<Case> {
     let wild = |name: &str, filter: String, hits: Vec<String>| {
         let deliveries = hits.iter().map(|t| other_publishes(t, 0, t)).collect::<Vec<_>>();
         let n = hits.len();
-        case(&format!("subscribe/wildcard-{name}"), "a filter with a wildcard is sent as given and brings every match", &[])
-            .steps(then(subscribed(cx, &filter, 0), deliveries))
-            .steps([Wait(Await::Messages(n))])
-            .expect([asked_for(&filter, 0), printed(hits.into_iter().map(|t| (t.clone(), t.into_bytes())).collect())])
+        case(
+            &format!("subscribe/wildcard-{name}"),
+            "a filter with a wildcard is sent as given and brings every match",
+            &[],
+        )
+        .steps(then(subscribed(cx, &filter, 0), deliveries))
+        .steps([Wait(Await::Messages(n))])
+        .expect([
+            asked_for(&filter, 0),
+            printed(hits.into_iter().map(|t| (t.clone(), t.into_bytes())).collect()),
+        ])
     };
     vec![
         wild("plus", topic(cx, "+/x"), vec![one.clone(), two.clone()]),
         wild("hash", topic(cx, "#"), vec![one.clone(), deep]),
         case("subscribe/several", "several subscriptions live side by side", &[])
-            .steps(then(connected(cx), [
-                Do(subscribe(&one, 0)),
-                Check(subscribe(&two, 1)),
-                other_publishes(&one, 0, "to the first"),
-                Wait(Await::Messages(1)),
-                other_publishes(&two, 0, "to the second"),
-                Wait(Await::Messages(2)),
-            ]))
-            .expect([printed(vec![(one.clone(), b"to the first".to_vec()), (two, b"to the second".to_vec())])]),
+            .steps(then(
+                connected(cx),
+                [
+                    Do(subscribe(&one, 0)),
+                    Check(subscribe(&two, 1)),
+                    other_publishes(&one, 0, "to the first"),
+                    Wait(Await::Messages(1)),
+                    other_publishes(&two, 0, "to the second"),
+                    Wait(Await::Messages(2)),
+                ],
+            ))
+            .expect([printed(vec![
+                (one.clone(), b"to the first".to_vec()),
+                (two, b"to the second".to_vec()),
+            ])]),
         case("subscribe/leading-slash", "a leading slash belongs to the topic, in both directions", &[])
-            .steps(then(subscribed(cx, &slashed, 0), [other_publishes(&slashed, 0, "kept"), Wait(Await::Messages(1))]))
+            .steps(then(
+                subscribed(cx, &slashed, 0),
+                [other_publishes(&slashed, 0, "kept"), Wait(Await::Messages(1))],
+            ))
             .expect([asked_for(&slashed, 0), printed(vec![(slashed.clone(), b"kept".to_vec())])]),
         case("subscribe/retained", "a retained message comes with the subscription and is printed", &[])
             .steps([Broker(Command::Publish(Message {

@@ -42,29 +42,47 @@ pub(crate) fn cases(cx: &Context<'_>) -> Vec<Case> {
         );
     }
     cases.extend([
-        case("will/none", "without a will its flags and fields are absent", &["MQTT-3.1.2-11", "MQTT-3.1.2-13", "MQTT-3.1.2-15"])
-            .steps(connected(cx))
-            .expect([connect_has("no will", |c| c.will.is_none() && c.flags & 0b0011_1100 == 0)]),
-        case("will/not-left-over", "the will of an earlier connection is not used by the next one", &["MQTT-3.1.2-11"])
-            .steps([Do(with_will(cx, 1, false)), Do(open(cx)), Do(connect(true, KEEP_ALIVE))])
-            .steps([Do(disconnect()), Do(close()), Wait(Await::Closed)])
-            .steps(connected(cx))
-            .expect([connect_has("no will", |c| c.will.is_none())]),
-        case("will/disconnect", "at the commanded end there is DISCONNECT, or an end without it that publishes the will", &[])
-            .steps([Do(with_will(cx, 1, false)), Do(open(cx)), Do(connect(true, KEEP_ALIVE))])
-            .steps([Check(disconnect()), Check(close()), Wait(Await::Closed)])
-            .expect([closed_by_module()]),
-        case("will/close", "closing TCP alone ends the connection without DISCONNECT, so that the will is published", &[])
-            .steps([Do(with_will(cx, 1, false)), Do(open(cx)), Do(connect(true, KEEP_ALIVE))])
-            .steps([Check(close()), Wait(Await::Closed)])
-            .expect([closed_by_module(), without_disconnect()]),
+        case(
+            "will/none",
+            "without a will its flags and fields are absent",
+            &["MQTT-3.1.2-11", "MQTT-3.1.2-13", "MQTT-3.1.2-15"],
+        )
+        .steps(connected(cx))
+        .expect([connect_has("no will", |c| c.will.is_none() && c.flags & 0b0011_1100 == 0)]),
+        case(
+            "will/not-left-over",
+            "the will of an earlier connection is not used by the next one",
+            &["MQTT-3.1.2-11"],
+        )
+        .steps([Do(with_will(cx, 1, false)), Do(open(cx)), Do(connect(true, KEEP_ALIVE))])
+        .steps([Do(disconnect()), Do(close()), Wait(Await::Closed)])
+        .steps(connected(cx))
+        .expect([connect_has("no will", |c| c.will.is_none())]),
+        case(
+            "will/disconnect",
+            "at the commanded end there is DISCONNECT, or an end without it that publishes the will",
+            &[],
+        )
+        .steps([Do(with_will(cx, 1, false)), Do(open(cx)), Do(connect(true, KEEP_ALIVE))])
+        .steps([Check(disconnect()), Check(close()), Wait(Await::Closed)])
+        .expect([closed_by_module()]),
+        case(
+            "will/close",
+            "closing TCP alone ends the connection without DISCONNECT, so that the will is published",
+            &[],
+        )
+        .steps([Do(with_will(cx, 1, false)), Do(open(cx)), Do(connect(true, KEEP_ALIVE))])
+        .steps([Check(close()), Wait(Await::Closed)])
+        .expect([closed_by_module(), without_disconnect()]),
     ]);
     cases
 }
 
 fn without_disconnect() -> Expect {
-    Expect::new("no DISCONNECT before the close", |view| match view.from_module(PacketType::Disconnect).next() {
-        Some(p) => Err(Unmet::at("DISCONNECT", p.at)),
-        None => Ok(()),
+    Expect::new("no DISCONNECT before the close", |view| {
+        match view.from_module(PacketType::Disconnect).next() {
+            Some(p) => Err(Unmet::at("DISCONNECT", p.at)),
+            None => Ok(()),
+        }
     })
 }

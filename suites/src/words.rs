@@ -85,7 +85,11 @@ pub(crate) fn unsubscribe(topic: &str) -> Op {
 
 /// A publication whose payload stands in the command.
 pub(crate) fn publish(topic: &str, qos: u8, payload: impl AsRef<[u8]>) -> Op {
-    Op::new("publish").with("topic", topic).with("qos", qos.to_string()).with("retain", "0").with("payload", payload)
+    Op::new("publish")
+        .with("topic", topic)
+        .with("qos", qos.to_string())
+        .with("retain", "0")
+        .with("payload", payload)
 }
 
 /// A publication whose payload follows a prompt.
@@ -178,7 +182,9 @@ pub(crate) fn difference(expected: &[u8], observed: &[u8]) -> Option<String> {
         return None;
     }
     let at = expected.iter().zip(observed).take_while(|(a, b)| a == b).count();
-    let around = |bytes: &[u8]| text::visible(&bytes[at.saturating_sub(4).min(bytes.len())..(at + 8).min(bytes.len())]);
+    let around = |bytes: &[u8]| {
+        text::visible(&bytes[at.saturating_sub(4).min(bytes.len())..(at + 8).min(bytes.len())])
+    };
     let lengths = format!("{} bytes instead of {}", observed.len(), expected.len());
     Some(match (expected.get(at), observed.get(at)) {
         (Some(_), Some(_)) => format!(
@@ -300,27 +306,37 @@ pub(crate) fn count(kind: PacketType, wanted: usize) -> Expect {
         let seen: Vec<&WirePacket> = view.from_module(kind).collect();
         match (seen.len(), seen.get(wanted)) {
             (n, _) if n == wanted => Ok(()),
-            (_, Some(extra)) => Err(Unmet::at(format!("{} of them, one more at {}", seen.len(), view.time(extra.at)), extra.at)),
+            (_, Some(extra)) => Err(Unmet::at(
+                format!("{} of them, one more at {}", seen.len(), view.time(extra.at)),
+                extra.at,
+            )),
             (n, None) => Err(Unmet::missing(format!("{n} of them"))),
         }
     })
 }
 
 /// Some packet of the type from the module satisfies this.
-pub(crate) fn some(kind: PacketType, what: &str, has: impl Fn(&Body) -> bool + Send + Sync + 'static) -> Expect {
+pub(crate) fn some(
+    kind: PacketType,
+    what: &str,
+    has: impl Fn(&Body) -> bool + Send + Sync + 'static,
+) -> Expect {
     Expect::new(format!("{kind} {what}"), move |view| {
         let seen: Vec<&WirePacket> = view.from_module(kind).collect();
         if seen.iter().any(|p| has(&p.packet.body)) {
             return Ok(());
         }
         let observed = list(seen.iter().map(|p| p.packet.to_string()));
-        Err(seen.last().map_or_else(|| Unmet::missing(format!("no {kind}")), |last| Unmet::at(observed, last.at)))
+        Err(seen
+            .last()
+            .map_or_else(|| Unmet::missing(format!("no {kind}")), |last| Unmet::at(observed, last.at)))
     })
 }
 
 /// Every PUBLISH of the broker with this QoS is acknowledged by the module, once each, with its identifier.
 pub(crate) fn acknowledged(qos: u8) -> Expect {
-    let kinds: &[PacketType] = if qos == 1 { &[PacketType::PubAck] } else { &[PacketType::PubRec, PacketType::PubComp] };
+    let kinds: &[PacketType] =
+        if qos == 1 { &[PacketType::PubAck] } else { &[PacketType::PubRec, PacketType::PubComp] };
     let names = kinds.iter().map(|k| k.name()).collect::<Vec<_>>().join(" and ");
     Expect::new(format!("one {names} for each message of QoS {qos}"), move |view| {
         let sent: Vec<(usize, u16)> = view
@@ -332,7 +348,8 @@ pub(crate) fn acknowledged(qos: u8) -> Expect {
         }
         for kind in kinds {
             for (at, id) in &sent {
-                let answers = view.from_module(*kind).filter(|p| p.at > *at && p.packet.id() == Some(*id)).count();
+                let answers =
+                    view.from_module(*kind).filter(|p| p.at > *at && p.packet.id() == Some(*id)).count();
                 if answers != 1 {
                     return Err(Unmet::at(format!("{answers} {kind} for the message with id {id}"), *at));
                 }
@@ -362,12 +379,16 @@ fn messages(
     let what = match wanted.as_slice() {
         [] => format!("no message {how}"),
         [(topic, payload)] => {
-            format!("the message {how}: topic \"{topic}\", {} bytes {}", payload.len(), text::shortened(payload, 40))
+            format!(
+                "the message {how}: topic \"{topic}\", {} bytes {}",
+                payload.len(),
+                text::shortened(payload, 40)
+            )
         }
         many => format!("{} messages {how}{}", many.len(), if ordered { ", in order" } else { "" }),
     };
     Expect::new(what, move |view| {
-        let mut seen: Vec<&atspec_model::judge::Message> = 
+        let mut seen: Vec<&atspec_model::judge::Message> =
             view.messages.iter().filter(|m| which(m, view.header.bindings.topic.as_bytes())).collect();
         let mut wanted: Vec<&(String, Vec<u8>)> = wanted.iter().collect();
         if !ordered {
@@ -390,7 +411,11 @@ fn messages(
         }
         match seen.get(wanted.len()) {
             Some(extra) => {
-                let observed = format!("one more: {}{}", text::visible(&extra.head), text::shortened(&extra.payload, 40));
+                let observed = format!(
+                    "one more: {}{}",
+                    text::visible(&extra.head),
+                    text::shortened(&extra.payload, 40)
+                );
                 Err(Unmet::at(observed, extra.at))
             }
             None => Ok(()),
@@ -409,7 +434,8 @@ fn missing(view: &View<'_>, came: usize, wanted: usize) -> String {
         let (head, got, rest) = (text::visible(head), rest.len(), text::shortened(rest, 60));
         return format!("`{head}` was followed by only {got} bytes: {rest}");
     }
-    let start = view.profile.message.direct.first().map_or("", |t| t.source().split([':', '{']).next().unwrap_or(""));
+    let start =
+        view.profile.message.direct.first().map_or("", |t| t.source().split([':', '{']).next().unwrap_or(""));
     let near: Vec<String> = view
         .lines()
         .filter(|(_, line)| !start.is_empty() && line.starts_with(start.as_bytes()))
@@ -424,7 +450,8 @@ fn missing(view: &View<'_>, came: usize, wanted: usize) -> String {
 /// The module ends the connection itself.
 pub(crate) fn closed_by_module() -> Expect {
     Expect::new("the TCP connection closed by the module", |view| {
-        let ended = |c: &&atspec_model::judge::Connection| c.closed.iter().any(|(_, by, _)| *by == Side::Module);
+        let ended =
+            |c: &&atspec_model::judge::Connection| c.closed.iter().any(|(_, by, _)| *by == Side::Module);
         match view.connections.last() {
             Some(last) if ended(&last) => Ok(()),
             Some(_) => Err(Unmet::missing("it stayed open")),

@@ -36,7 +36,11 @@ pub(crate) fn check(args: &CheckArgs) -> Result<u8, Failure> {
                     let bindings = Bindings::default();
                     let cases = atspec_suites::cases(&Context { profile: &profile, bindings: &bindings });
                     let applying = cases.iter().filter(|case| case.applies(&profile).is_ok()).count();
-                    out::line(format!("{file}: ok, {applying} of {} cases apply to `{}`", cases.len(), profile.name))?;
+                    out::line(format!(
+                        "{file}: ok, {applying} of {} cases apply to `{}`",
+                        cases.len(),
+                        profile.name
+                    ))?;
                 }
                 for text in unknown {
                     out::line(format!("error: {text}\n --> {file}"))?;

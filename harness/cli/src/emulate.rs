@@ -12,13 +12,17 @@ pub(crate) fn emulate(args: &EmulateArgs) -> Result<u8, Failure> {
     let profile = Arc::new(modules::find(&args.module)?);
     let deviation = args.deviant.as_ref().map(|name| deviation(name, &profile.name)).transpose()?;
     let mut interrupted = interrupt::watch()?;
-    let runtime =
-        Builder::new_current_thread().enable_all().build().map_err(|e| Failure::bench(format!("no runtime: {e}")))?;
+    let runtime = Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|e| Failure::bench(format!("no runtime: {e}")))?;
     runtime.block_on(async {
         let (io, path, mut guard) =
             pseudo_terminal().map_err(|e| Failure::bench(format!("cannot make a pseudo-terminal: {e}")))?;
         if let Some(link) = &args.link {
-            guard.link(&path, link).map_err(|e| Failure::usage(format!("cannot link {}: {e}", link.display())))?;
+            guard
+                .link(&path, link)
+                .map_err(|e| Failure::usage(format!("cannot link {}: {e}", link.display())))?;
         }
         let options =
             Options { clock_factor: args.clock_factor, boot_lines: true, deviation, ..Options::default() };

@@ -30,7 +30,8 @@ fn text(what: &str, profiles: &[Profile]) -> Result<String, Failure> {
     if let Some(case) = all.iter().find_map(|(_, cases)| cases.iter().find(|c| c.id == what)) {
         return Ok(explain_case(case, &all));
     }
-    let cited = |(profile, cases): &(&Profile, Vec<Case>)| cases.iter().any(|c| weight(c, profile, what).is_some());
+    let cited =
+        |(profile, cases): &(&Profile, Vec<Case>)| cases.iter().any(|c| weight(c, profile, what).is_some());
     match clause(what) {
         Some(known) => Ok(explain_clause(known, &all)),
         // A profile of somebody else's may go by a document that is not among ours.
@@ -72,7 +73,8 @@ fn explain_case(case: &Case, all: &All<'_>) -> String {
     for expect in &case.expect {
         let _ = writeln!(text, "  - {} ({})", expect.what, expect.level.min(case.level));
     }
-    text += "  - in every case: well-formed packets, keep-alive kept, no success without its cause or unasked\n";
+    text +=
+        "  - in every case: well-formed packets, keep-alive kept, no success without its cause or unasked\n";
     let own = own_cites(case);
     if !own.is_empty() {
         text += "\nwhich statements it checks\n";
@@ -81,10 +83,15 @@ fn explain_case(case: &Case, all: &All<'_>) -> String {
     text += "\non the modules\n";
     for (profile, cases) in all {
         let Some(case) = cases.iter().find(|c| c.id == case.id) else { continue };
-        let promised: Vec<&str> = profile.cites.get(&case.id).into_iter().flatten().map(String::as_str).collect();
+        let promised: Vec<&str> =
+            profile.cites.get(&case.id).into_iter().flatten().map(String::as_str).collect();
         match case.applies(profile) {
             Ok(()) if promised.is_empty() => {
-                let _ = writeln!(text, "  {:<10} no clause of {} asks for it by itself", profile.name, profile.document);
+                let _ = writeln!(
+                    text,
+                    "  {:<10} no clause of {} asks for it by itself",
+                    profile.name, profile.document
+                );
             }
             Ok(()) => {
                 let _ = writeln!(text, "  {:<10} {}", profile.name, profile.document);
@@ -135,7 +142,8 @@ fn binds(clause: Clause, profile: &Profile) -> bool {
 
 /// What follows for a module that breaks it.
 fn consequence(clause: Clause, all: &All<'_>) -> &'static str {
-    let mut weights = all.iter().flat_map(|(p, cases)| cases.iter().filter_map(|c| weight(c, p, clause.id))).peekable();
+    let mut weights =
+        all.iter().flat_map(|(p, cases)| cases.iter().filter_map(|c| weight(c, p, clause.id))).peekable();
     let only_warned_of = weights.peek().is_some() && weights.all(|level| level < Level::Must);
     match clause.firmness {
         Firmness::Advice => "; there is nothing to break",
@@ -269,8 +277,15 @@ mod tests {
         let bindings = placeholders();
         for profile in &profiles {
             for case in atspec_suites::cases(&Context { profile, bindings: &bindings }) {
-                for clause in clauses().filter(|c| c.note.is_some_and(|note| note.starts_with("no case yet"))) {
-                    assert_eq!(weight(&case, profile, clause.id), None, "{} has a case, {}: drop its note", clause.id, case.id);
+                for clause in clauses().filter(|c| c.note.is_some_and(|note| note.starts_with("no case yet")))
+                {
+                    assert_eq!(
+                        weight(&case, profile, clause.id),
+                        None,
+                        "{} has a case, {}: drop its note",
+                        clause.id,
+                        case.id
+                    );
                 }
             }
         }
@@ -282,7 +297,11 @@ mod tests {
         for profile in &shipped() {
             let cases = atspec_suites::cases(&Context { profile, bindings: &bindings });
             for id in profile.cites.keys() {
-                assert!(cases.iter().any(|c| c.id == *id), "[cites] of {} names {id}, which is no case", profile.name);
+                assert!(
+                    cases.iter().any(|c| c.id == *id),
+                    "[cites] of {} names {id}, which is no case",
+                    profile.name
+                );
             }
         }
     }
@@ -293,7 +312,9 @@ mod tests {
         let mut cited: BTreeSet<String> = BTreeSet::new();
         for profile in &shipped() {
             cited.extend(profile.message.cites.iter().chain(&profile.escapes.cites).cloned());
-            cited.extend(profile.cites.values().chain(profile.arguments.values().map(|a| &a.cites)).flatten().cloned());
+            cited.extend(
+                profile.cites.values().chain(profile.arguments.values().map(|a| &a.cites)).flatten().cloned(),
+            );
             let exchanges = profile.steps.values().flat_map(|s| &s.exchanges);
             cited.extend(exchanges.flat_map(|e| e.cites.iter().cloned()));
             for case in atspec_suites::cases(&Context { profile, bindings: &bindings }) {

@@ -13,11 +13,14 @@ use crate::failure::{Failure, INTERRUPTED};
 /// Becomes `true` at the first interruption.
 pub(crate) fn watch() -> Result<watch::Receiver<bool>, Failure> {
     let (tell, told) = watch::channel(false);
-    let runtime =
-        Builder::new_current_thread().enable_all().build().map_err(|e| Failure::bench(format!("no runtime: {e}")))?;
+    let runtime = Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|e| Failure::bench(format!("no runtime: {e}")))?;
     let (mut int, mut term) = {
         let _inside = runtime.enter();
-        let listen = |kind| signal(kind).map_err(|e| Failure::bench(format!("cannot listen for signals: {e}")));
+        let listen =
+            |kind| signal(kind).map_err(|e| Failure::bench(format!("cannot listen for signals: {e}")));
         (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?)
     };
     thread::spawn(move || {

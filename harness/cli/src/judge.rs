@@ -20,7 +20,11 @@ pub(crate) fn judge(args: &JudgeArgs) -> Result<u8, Failure> {
     for path in &args.timelines {
         let record = judge_file(path, args.module.as_deref())?;
         let told = words::of_case(&record, Path::new(""));
-        let told = if record.verdict == Verdict::Pass { format!("PASS {} {}", record.module, record.id) } else { told };
+        let told = if record.verdict == Verdict::Pass {
+            format!("PASS {} {}", record.module, record.id)
+        } else {
+            told
+        };
         out::line(told.trim_end())?;
         records.push(record);
     }
@@ -35,7 +39,10 @@ fn judge_file(path: &Path, module: Option<&str>) -> Result<CaseRecord, Failure> 
     let profile = profile_of(path, &timeline, module)?;
     let id = timeline.header.case.clone();
     let (record, _) = record(&profile, &timeline, Some(file.to_string())).ok_or_else(|| {
-        Failure::usage(format!("{file}: there is no case `{id}` for {} in this atspec; `atspec list` shows every case", profile.name))
+        Failure::usage(format!(
+            "{file}: there is no case `{id}` for {} in this atspec; `atspec list` shows every case",
+            profile.name
+        ))
     })?;
     Ok(record)
 }
@@ -60,7 +67,11 @@ fn described(case: &Case, profile: &Profile) -> Vec<String> {
 }
 
 /// A judged recording as a record; `None` where there is no such case. Also the judgement itself.
-pub(crate) fn record(profile: &Profile, timeline: &Timeline, file: Option<String>) -> Option<(CaseRecord, Judgement)> {
+pub(crate) fn record(
+    profile: &Profile,
+    timeline: &Timeline,
+    file: Option<String>,
+) -> Option<(CaseRecord, Judgement)> {
     let context = Context { profile, bindings: &timeline.header.bindings };
     let case = atspec_suites::cases(&context).into_iter().find(|case| case.id == timeline.header.case)?;
     let judgement = judge_case(&case, profile, timeline);

@@ -13,10 +13,13 @@ pub(crate) fn find(name: &str) -> Result<Profile, Failure> {
         return load(&format!("built-in {name}"), source);
     }
     let path = Path::new(name);
-    let is_file = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("toml")) || name.contains('/') || path.exists();
+    let is_file = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("toml"))
+        || name.contains('/')
+        || path.exists();
     if !is_file {
         let known: Vec<&str> = fixtures::PROFILES.iter().map(|(name, _)| *name).collect();
-        let near = nearest(name, known.iter().copied()).map_or(String::new(), |near| format!("; did you mean `{near}`?"));
+        let near = nearest(name, known.iter().copied())
+            .map_or(String::new(), |near| format!("; did you mean `{near}`?"));
         return Err(Failure::usage(format!(
             "no module `{name}`{near}\n  built-in modules: {}\n  or give the file of a profile, FILE.toml",
             known.join(", ")

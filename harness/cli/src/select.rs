@@ -26,7 +26,8 @@ impl Selection {
 
     /// Whether a case is chosen.
     pub(crate) fn takes(&self, id: &str) -> bool {
-        (self.only.is_empty() || self.only.iter().any(|g| g.is_match(id))) && !self.skip.iter().any(|g| g.is_match(id))
+        (self.only.is_empty() || self.only.iter().any(|g| g.is_match(id)))
+            && !self.skip.iter().any(|g| g.is_match(id))
     }
 }
 
@@ -37,7 +38,8 @@ pub(crate) fn glob(text: &str) -> Result<GlobMatcher, String> {
 }
 
 fn matching(option: &str, text: &str, ids: &[String]) -> Result<GlobMatcher, Failure> {
-    let matcher = glob(text).map_err(|why| Failure::usage(format!("{option} `{text}` is not a glob: {why}")))?;
+    let matcher =
+        glob(text).map_err(|why| Failure::usage(format!("{option} `{text}` is not a glob: {why}")))?;
     if ids.iter().any(|id| matcher.is_match(id)) {
         return Ok(matcher);
     }

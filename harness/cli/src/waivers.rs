@@ -3,10 +3,7 @@
 
 use std::{fs, path::Path};
 
-use atspec_model::{
-    run::CaseRecord,
-    verdict::Verdict,
-};
+use atspec_model::{run::CaseRecord, verdict::Verdict};
 use globset::GlobMatcher;
 use serde::Deserialize;
 
@@ -44,7 +41,8 @@ impl Waivers {
     /// Reads the file. `known` are all case ids of the modules at hand, as (module, id).
     pub(crate) fn load(path: &Path, known: &[(String, String)]) -> Result<Self, Failure> {
         let file = path.display();
-        let source = fs::read_to_string(path).map_err(|e| Failure::usage(format!("cannot read {file}: {e}")))?;
+        let source =
+            fs::read_to_string(path).map_err(|e| Failure::usage(format!("cannot read {file}: {e}")))?;
         let entries: File = toml::from_str(&source).map_err(|e| Failure::usage(format!("{file}: {e}")))?;
         let mut waivers = Vec::new();
         for Entry { case, module, firmware, reason } in entries.waiver {
@@ -53,11 +51,17 @@ impl Waivers {
                 return Err(wrong("has no reason; say why the failure is known".to_owned()));
             }
             let cases = glob(&case).map_err(|why| wrong(format!("is not a glob: {why}")))?;
-            let names = |(of, id): &(String, String)| module.as_ref().is_none_or(|m| m == of) && cases.is_match(id);
+            let names =
+                |(of, id): &(String, String)| module.as_ref().is_none_or(|m| m == of) && cases.is_match(id);
             if !known.iter().any(names) {
-                return Err(wrong("names no case of this run; remove it or correct its glob or module".to_owned()));
+                return Err(wrong(
+                    "names no case of this run; remove it or correct its glob or module".to_owned(),
+                ));
             }
-            let firmware = firmware.map(|text| glob(&text)).transpose().map_err(|why| wrong(format!("has a firmware that is not a glob: {why}")))?;
+            let firmware = firmware
+                .map(|text| glob(&text))
+                .transpose()
+                .map_err(|why| wrong(format!("has a firmware that is not a glob: {why}")))?;
             waivers.push(Waiver { cases, module, firmware, reason });
         }
         Ok(Self(waivers))
@@ -80,8 +84,9 @@ impl Waivers {
             Verdict::Pass | Verdict::Warning => {
                 record.verdict = Verdict::Fail;
                 record.expected = format!("the known failure ({})", waiver.reason);
-                record.observed = "the case passes".to_owned();
-                record.message = format!("the waiver is out of date, the case passes; remove it ({})", waiver.reason);
+                "the case passes".clone_into(&mut record.observed);
+                record.message =
+                    format!("the waiver is out of date, the case passes; remove it ({})", waiver.reason);
             }
             Verdict::Skipped | Verdict::Error => {}
         }

@@ -3,8 +3,8 @@
 mod common;
 
 use atspec_emulator::Deviant;
-use common::{atspec, records, stdout, temp};
 use atspec_model::{run::Record, verdict::Verdict};
+use common::{atspec, records, stdout, temp};
 
 #[test]
 fn every_deviant_fails_the_cases_it_names() {
@@ -36,15 +36,20 @@ fn caught(name: &str, text: &str) -> Result<(), String> {
     let dir = temp();
     let out = dir.path().join("report");
     let mut command = atspec();
-    command.args(["run", "--module", &deviant.module, "--port", &format!("emulated:{name}"), "--out"]).arg(&out);
+    command
+        .args(["run", "--module", &deviant.module, "--port", &format!("emulated:{name}"), "--out"])
+        .arg(&out);
     deviant.caught_by.iter().for_each(|case| _ = command.args(["--only", case]));
     let output = command.output().map_err(|e| e.to_string())?;
     let verdicts: Vec<(String, Verdict)> = records(&out)
         .into_iter()
         .filter_map(|r| if let Record::Case(c) = r { Some((c.id, c.verdict)) } else { None })
         .collect();
-    let missed: Vec<&String> =
-        verdicts.iter().filter(|(_, v)| !matches!(v, Verdict::Fail | Verdict::Warning)).map(|(id, _)| id).collect();
+    let missed: Vec<&String> = verdicts
+        .iter()
+        .filter(|(_, v)| !matches!(v, Verdict::Fail | Verdict::Warning))
+        .map(|(id, _)| id)
+        .collect();
     if missed.is_empty() && !verdicts.is_empty() {
         return Ok(());
     }

@@ -10,12 +10,12 @@ use std::{
 };
 
 use atspec_model::run::Record;
-use common::{atspec, records, temp};
+use common::{atspec, reached, records, temp};
 use rstest::rstest;
 
 /// A run that has finished at least so many cases.
 fn running(out: &Path, cases: usize) -> Child {
-    let child = atspec()
+    let mut child = atspec()
         .args(["run", "--module", "air780e", "--out"])
         .arg(out)
         .stdout(Stdio::null())
@@ -23,13 +23,13 @@ fn running(out: &Path, cases: usize) -> Child {
         .spawn()
         .expect("the program starts");
     let file = out.join("run.jsonl");
-    loop {
-        let done = fs::File::open(&file).map_or(0, |f| BufReader::new(f).lines().count());
-        if done > cases {
-            return child;
-        }
-        std::thread::yield_now();
+    let done = || fs::File::open(&file).map_or(0, |f| BufReader::new(f).lines().count());
+    if !reached(|| done() > cases) {
+        child.kill().expect("it runs");
+        child.wait().expect("it ends");
+        panic!("{} lines in {}", done(), file.display());
     }
+    child
 }
 
 fn signal(child: &Child, name: &str) {
@@ -67,7 +67,8 @@ fn kill_leaves_every_finished_case(#[values(1, 9, 33)] cases: usize) {
     signal(&child, "-KILL");
     child.wait().expect("it ends");
     let all = records(&out);
-    let finished: Vec<_> = all.iter().filter_map(|r| if let Record::Case(c) = r { Some(c) } else { None }).collect();
+    let finished: Vec<_> =
+        all.iter().filter_map(|r| if let Record::Case(c) = r { Some(c) } else { None }).collect();
     assert!(finished.len() >= cases, "{} of {cases}", finished.len());
     for case in finished {
         let timeline = case.timeline.as_ref().expect("driven");

@@ -33,7 +33,8 @@ fn no_false_alarm(#[case] temper: Temper, #[case] only: &[&str]) {
     let module = Module::start(Options { temper, ..options() });
     let (output, dir) = run_on(&module, only);
     let all = common::verdicts(&dir.path().join("report"));
-    let alarms: Vec<_> = all.iter().filter(|(_, verdict, _)| verdict != "pass" && verdict != "warning").collect();
+    let alarms: Vec<_> =
+        all.iter().filter(|(_, verdict, _)| verdict != "pass" && verdict != "warning").collect();
     assert!(alarms.is_empty(), "{alarms:#?}");
     assert_eq!(output.status.code(), Some(0), "{}", stdout(&output));
     assert!(!all.is_empty());

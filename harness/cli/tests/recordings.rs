@@ -47,7 +47,8 @@ fn a_run_is_green_and_its_recordings_say_the_same_however_they_are_cut() {
     let mut files = Vec::new();
     for (id, verdict) in &verdicts {
         let file = out.join(format!("timelines/air780e/{id}.jsonl"));
-        let timeline = Timeline::from_json_lines(&fs::read_to_string(&file).expect("written")).expect("readable");
+        let timeline =
+            Timeline::from_json_lines(&fs::read_to_string(&file).expect("written")).expect("readable");
         let context = Context { profile: &profile, bindings: &timeline.header.bindings };
         let case = atspec_suites::cases(&context).into_iter().find(|c| c.id == *id).expect("the same case");
         assert_eq!(judge(&case, &profile, &timeline).verdict, *verdict, "{id} as recorded");
@@ -75,7 +76,10 @@ fn variants(timeline: &Timeline) -> Vec<(&'static str, Vec<Event>)> {
     let mut dice = Dice(0x9e37_79b9_7f4a_7c15);
     vec![
         ("in single bytes", timeline.events.iter().flat_map(|e| cut(e, |_| 1)).collect()),
-        ("in random pieces", timeline.events.iter().flat_map(|e| cut(e, |left| 1 + dice.throw(left.min(9)))).collect()),
+        (
+            "in random pieces",
+            timeline.events.iter().flat_map(|e| cut(e, |left| 1 + dice.throw(left.min(9)))).collect(),
+        ),
         ("with neighbours glued", glue(&timeline.events)),
     ]
 }
@@ -109,7 +113,9 @@ fn glue(events: &[Event]) -> Vec<Event> {
 
 fn bytes_of(what: &What) -> Option<Vec<u8>> {
     match what {
-        What::Received { bytes } | What::FromModule { bytes, .. } | What::ToModule { bytes, .. } => Some(bytes.clone()),
+        What::Received { bytes } | What::FromModule { bytes, .. } | What::ToModule { bytes, .. } => {
+            Some(bytes.clone())
+        }
         _ => None,
     }
 }

@@ -48,13 +48,20 @@ fn a_broken_profile_is_told_line_by_line() {
         .replace("baud = 115200", "baud = \"fast\"")
         .replace("AT+MSUB=\"{topic}\",{qos}", "AT+MSUB=\"{topci}\",{qos}");
     fs::write(dir.path().join("mine.toml"), &broken).expect("written");
-    for args in [vec!["check", "mine.toml"], vec!["run", "--module", "mine.toml"], vec!["list", "--module", "mine.toml"]] {
+    for args in [
+        vec!["check", "mine.toml"],
+        vec!["run", "--module", "mine.toml"],
+        vec!["list", "--module", "mine.toml"],
+    ] {
         let output = atspec().args(&args).current_dir(dir.path()).output().expect("the program starts");
         let words = stderr(&output) + &stdout(&output);
         assert_eq!(output.status.code(), Some(2), "{args:?}: {words}");
         for (told, at) in [("pronpt", "pronpt ="), ("baud", "baud ="), ("topci", "AT+MSUB=")] {
             let line = broken.lines().position(|l| l.contains(at)).expect("there") + 1;
-            assert!(words.contains(told) && words.contains(&format!("mine.toml:{line}:")), "{told} at {line}: {words}");
+            assert!(
+                words.contains(told) && words.contains(&format!("mine.toml:{line}:")),
+                "{told} at {line}: {words}"
+            );
         }
     }
     assert_eq!(fs::read_dir(dir.path()).expect("there").count(), 1, "something was written");
@@ -79,9 +86,23 @@ fn waivers_skip_known_failures_and_tell_what_is_out_of_date() {
     let dir = temp();
     let file = dir.path().join("waivers.toml");
     let waive = |case: &str, port: &str| {
-        fs::write(&file, format!("[[waiver]]\ncase = \"{case}\"\nmodule = \"air780e\"\nreason = \"ticket 7\"\n")).expect("written");
+        fs::write(
+            &file,
+            format!("[[waiver]]\ncase = \"{case}\"\nmodule = \"air780e\"\nreason = \"ticket 7\"\n"),
+        )
+        .expect("written");
         let output = atspec()
-            .args(["run", "--module", "air780e", "--port", port, "--only", "session/qos1*", "--waivers", "waivers.toml"])
+            .args([
+                "run",
+                "--module",
+                "air780e",
+                "--port",
+                port,
+                "--only",
+                "session/qos1*",
+                "--waivers",
+                "waivers.toml",
+            ])
             .current_dir(dir.path())
             .output()
             .expect("the program starts");
@@ -99,7 +120,10 @@ fn waivers_skip_known_failures_and_tell_what_is_out_of_date() {
 
 #[test]
 fn list_is_one_json_array() {
-    let output = atspec().args(["list", "--module", "air780e", "--format", "json"]).output().expect("the program starts");
+    let output = atspec()
+        .args(["list", "--module", "air780e", "--format", "json"])
+        .output()
+        .expect("the program starts");
     assert_eq!(output.status.code(), Some(0));
     let rows: Vec<serde_json::Value> = serde_json::from_slice(&output.stdout).expect("JSON");
     assert!(rows.len() >= 45);
@@ -108,6 +132,10 @@ fn list_is_one_json_array() {
             assert!(row.get(key).is_some(), "{key} in {row}");
         }
         let cites = row["cites"].as_array().expect("a list");
-        assert!(!row["applies"].as_bool().expect("a flag") || !cites.is_empty(), "{} cites nothing", row["id"]);
+        assert!(
+            !row["applies"].as_bool().expect("a flag") || !cites.is_empty(),
+            "{} cites nothing",
+            row["id"]
+        );
     }
 }

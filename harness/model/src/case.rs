@@ -168,7 +168,8 @@ impl Op {
                 values.entry("len").or_insert_with(|| data.len().to_string().into_bytes());
             }
             let template = exchange.send.get(self.spelling).or_else(|| exchange.send.first());
-            let template = template.ok_or_else(|| format!("{} has no command for `{}`", profile.name, self.step))?;
+            let template =
+                template.ok_or_else(|| format!("{} has no command for `{}`", profile.name, self.step))?;
             let line = template
                 .fill(&values, Fill { omit: &self.omit, tail: &self.tail })
                 .map_err(|name| format!("`{}` of {} needs a value for `{name}`", self.step, profile.name))?;
@@ -292,7 +293,10 @@ impl fmt::Debug for Expect {
 
 impl Expect {
     /// A firm expectation.
-    pub fn new(what: impl Into<String>, check: impl Fn(&View<'_>) -> Result<(), Unmet> + Send + Sync + 'static) -> Self {
+    pub fn new(
+        what: impl Into<String>,
+        check: impl Fn(&View<'_>) -> Result<(), Unmet> + Send + Sync + 'static,
+    ) -> Self {
         Self { what: what.into(), level: Level::Must, cites: Vec::new(), check: Box::new(check) }
     }
 

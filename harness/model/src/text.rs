@@ -82,7 +82,8 @@ pub mod serde_visible {
     /// Reads the text back into bytes.
     pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<u8>, D::Error> {
         let text = std::borrow::Cow::<'_, str>::deserialize(from)?;
-        super::bytes(&text).map_err(|at| D::Error::custom(format!("broken escape at character {at} of {text:?}")))
+        super::bytes(&text)
+            .map_err(|at| D::Error::custom(format!("broken escape at character {at} of {text:?}")))
     }
 }
 

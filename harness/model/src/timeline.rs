@@ -74,7 +74,12 @@ pub struct Settings {
 impl Settings {
     /// A documented time of `ms` on this bench, in µs, without the bench's own margin.
     pub fn scaled_us(&self, ms: u64) -> u64 {
-        #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "times of minutes in µs fit an f64 exactly")]
+        #[expect(
+            clippy::cast_precision_loss,
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "times of minutes in µs fit an f64 exactly"
+        )]
         let us = (ms as f64 * 1000.0 * self.clock_factor) as u64;
         us
     }
@@ -262,7 +267,8 @@ pub enum Alteration {
 impl Timeline {
     /// The timeline as JSON Lines: the header, then an event a line.
     pub fn to_json_lines(&self) -> String {
-        let mut out = serde_json::to_string(&self.header).expect("a header has no map keys that are not strings");
+        let mut out =
+            serde_json::to_string(&self.header).expect("a header has no map keys that are not strings");
         out.push('\n');
         for event in &self.events {
             out += &serde_json::to_string(event).expect("an event has no map keys that are not strings");
@@ -277,7 +283,8 @@ impl Timeline {
         let (_, first) = lines.next().ok_or(ReadError { line: 1, what: "the file is empty".into() })?;
         let header: Header = parse(0, first)?;
         if header.schema != SCHEMA {
-            let what = format!("schema {} is not known here; this atspec reads schema {SCHEMA}", header.schema);
+            let what =
+                format!("schema {} is not known here; this atspec reads schema {SCHEMA}", header.schema);
             return Err(ReadError { line: 1, what });
         }
         let mut events = Vec::new();

@@ -43,7 +43,9 @@ pub struct Options {
 pub enum SetUpError {
     #[error(transparent)]
     Port(#[from] OpenError),
-    #[error("cannot listen on {address}: {error}; is another program on that port, does this machine have that address?")]
+    #[error(
+        "cannot listen on {address}: {error}; is another program on that port, does this machine have that address?"
+    )]
     Listen { address: SocketAddr, error: io::Error },
     #[error(transparent)]
     Broker(#[from] BrokerError),
@@ -199,7 +201,8 @@ mod tests {
 
     #[test]
     fn credentials_differ_by_case_and_repeat_by_seed() {
-        let all: std::collections::BTreeSet<String> = (0..2000).map(|n| mix(&format!("1/air780e/case{n}/0"))).collect();
+        let all: std::collections::BTreeSet<String> =
+            (0..2000).map(|n| mix(&format!("1/air780e/case{n}/0"))).collect();
         assert_eq!(all.len(), 2000);
         let short: std::collections::BTreeSet<&str> = all.iter().map(|key| &key[..8]).collect();
         assert_eq!(short.len(), 2000);

@@ -137,7 +137,9 @@ impl<'p> Driver<'p> {
     async fn step(&mut self, step: &'_ Step) -> Result<bool, Stop> {
         let time = self.profile.time;
         match step {
-            Step::Do(op) | Step::Check(op) => Ok(self.perform(op, None).await?.is_some_and(|o| o.succeeded())),
+            Step::Do(op) | Step::Check(op) => {
+                Ok(self.perform(op, None).await?.is_some_and(|o| o.succeeded()))
+            }
             Step::Try(op) => self.perform(op, None).await.map(|_| true),
             Step::Refuse(op) => {
                 self.perform(op, Some(time.quiet)).await?;
@@ -218,7 +220,12 @@ impl<'p> Driver<'p> {
     }
 
     /// Sends the command line.
-    async fn begin_dialogue(&mut self, one: &Spoken<'p>, qos: Option<u8>, purpose: Purpose) -> Result<(), Stop> {
+    async fn begin_dialogue(
+        &mut self,
+        one: &Spoken<'p>,
+        qos: Option<u8>,
+        purpose: Purpose,
+    ) -> Result<(), Stop> {
         let mut line = one.line.clone();
         line.extend_from_slice(self.profile.serial.line_end.as_bytes());
         self.dialogue = Some(Dialogue::new(one.exchange, &self.profile.lines, qos));
@@ -243,7 +250,9 @@ impl<'p> Driver<'p> {
                 self.reader.data_sent(&data);
                 self.send(Purpose::Data, &data).await?;
             }
-            let Some(dialogue) = self.dialogue.as_ref().filter(|d| d.stage() != Stage::Settled) else { return Ok(()) };
+            let Some(dialogue) = self.dialogue.as_ref().filter(|d| d.stage() != Stage::Settled) else {
+                return Ok(());
+            };
             if enough(self) {
                 return Ok(());
             }
@@ -277,7 +286,10 @@ impl<'p> Driver<'p> {
         let words = command.to_string();
         let obeyed = self.tap.command(command).is_ok();
         if !obeyed {
-            self.recorder.push(What::Silence { awaited: format!("connection of the module to {words}"), waited_ms: 0 });
+            self.recorder.push(What::Silence {
+                awaited: format!("connection of the module to {words}"),
+                waited_ms: 0,
+            });
         }
         self.catch_up();
         obeyed
@@ -312,7 +324,11 @@ impl<'p> Driver<'p> {
         self.wait_until(until, ready).await
     }
 
-    async fn wait_until(&mut self, until: Instant, mut ready: impl FnMut(&Self) -> bool) -> Result<bool, Stop> {
+    async fn wait_until(
+        &mut self,
+        until: Instant,
+        mut ready: impl FnMut(&Self) -> bool,
+    ) -> Result<bool, Stop> {
         let mut buffer = [0; 4096];
         loop {
             self.catch_up();
@@ -451,7 +467,11 @@ impl<'p> Driver<'p> {
         }
         self.tap.reset();
         self.settle().await?;
-        if answers && self.recorder.since(0, |events| matches!(events.last(), Some(e) if matches!(e.what, What::Silence { .. }))) {
+        if answers
+            && self
+                .recorder
+                .since(0, |events| matches!(events.last(), Some(e) if matches!(e.what, What::Silence { .. })))
+        {
             answers = self.probe().await? || self.recover().await?;
         }
         Ok(answers)
@@ -498,7 +518,8 @@ impl<'p> Driver<'p> {
 
     /// Waits until nothing has come for a moment, at most for the time of an answer.
     async fn settle(&mut self) -> Result<(), Stop> {
-        let limit = Instant::now() + Duration::from_micros(self.settings.deadline_us(self.profile.time.answer));
+        let limit =
+            Instant::now() + Duration::from_micros(self.settings.deadline_us(self.profile.time.answer));
         loop {
             let lull = Instant::now() + LULL;
             self.wait_until(lull.min(limit), |_| false).await?;

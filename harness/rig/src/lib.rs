@@ -4,7 +4,7 @@
 //! - [`tap`], [`broker`]: what the module connects to;
 //! - [`record`]: one clock and one order for both;
 //! - [`drive`]: takes a case through them;
-//! - [`bench`]: one module, one case after the other.
+//! - [mod@bench]: one module, one case after the other.
 
 pub mod bench;
 pub mod broker;

@@ -25,12 +25,20 @@ impl FromStr for Address {
 
     fn from_str(text: &str) -> Result<Self, String> {
         match text.strip_prefix("tcp://") {
-            Some(rest) if rest.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok()) => {
+            Some(rest)
+                if rest
+                    .rsplit_once(':')
+                    .is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok()) =>
+            {
                 Ok(Self::Tcp(rest.to_owned()))
             }
             Some(rest) => Err(format!("`tcp://{rest}` is not `tcp://host:port`")),
-            None if text.contains("://") => Err(format!("`{text}`: only `tcp://host:port` is known besides device paths")),
-            None if text.is_empty() => Err("the port is empty; name a device such as /dev/ttyUSB0".to_owned()),
+            None if text.contains("://") => {
+                Err(format!("`{text}`: only `tcp://host:port` is known besides device paths"))
+            }
+            None if text.is_empty() => {
+                Err("the port is empty; name a device such as /dev/ttyUSB0".to_owned())
+            }
             None => Ok(Self::Device(PathBuf::from(text))),
         }
     }

@@ -35,7 +35,9 @@ impl Live {
                 What::Closed { conn, .. } | What::Stranger { conn, .. } => {
                     self.open.remove(conn);
                 }
-                What::Altered { packet, action: Alteration::Held, .. } => *self.held.entry(*packet).or_default() += 1,
+                What::Altered { packet, action: Alteration::Held, .. } => {
+                    *self.held.entry(*packet).or_default() += 1;
+                }
                 What::FromModule { conn, bytes } => self.frame(*conn, Side::Module, bytes),
                 What::ToModule { conn, bytes } => self.frame(*conn, Side::Broker, bytes),
                 _ => {}

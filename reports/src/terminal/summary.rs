@@ -60,7 +60,8 @@ pub(super) struct Summary<'a> {
 impl Summary<'_> {
     /// The whole text; its last line says what to do next.
     pub(super) fn text(&self) -> String {
-        let parts = [self.table(), self.to_look_at(), self.not_run(), self.skipped(), self.written(), self.result()];
+        let parts =
+            [self.table(), self.to_look_at(), self.not_run(), self.skipped(), self.written(), self.result()];
         let parts = parts.into_iter().filter(|lines| !lines.is_empty());
         let lines: Vec<String> = parts.flat_map(|lines| [String::new()].into_iter().chain(lines)).collect();
         lines.join("\n") + "\n"
@@ -129,7 +130,8 @@ impl Summary<'_> {
     /// The cases that are not green in one line each, the worst first: what scrolled by is found again.
     fn to_look_at(&self) -> Vec<String> {
         let worst = [Verdict::Fail, Verdict::Inconclusive, Verdict::Error, Verdict::Warning];
-        let cases = worst.iter().flat_map(|&v| self.done.iter().filter(move |d| d.verdict == v && !d.not_run));
+        let cases =
+            worst.iter().flat_map(|&v| self.done.iter().filter(move |d| d.verdict == v && !d.not_run));
         let lines = cases.map(|case| {
             let word = self.paint.verdict(case.verdict, &format!("{:12}", case.verdict));
             format!("{word}  {} {}: {}", case.module, case.id, case.why)

@@ -32,7 +32,7 @@ pub(crate) enum Told {
     /// A case begins.
     CaseStarted { module: String, id: String },
     /// A case is finished.
-    Case { record: CaseRecord, timeline: Option<Timeline> },
+    Case { record: Box<CaseRecord>, timeline: Option<Box<Timeline>> },
     /// Something the operator should know at once.
     Note { module: String, text: String },
     /// The module's part is over.
@@ -79,8 +79,13 @@ async fn run(
         Port::Emulated(deviation) => match pseudo_terminal() {
             Ok((io, path, guard)) => {
                 let clock_factor = plan.settings.clock_factor;
-                let deviation = deviation.as_ref().map(|(_, deviation)| deviation.clone());
-                let options = EmulatorOptions { clock_factor, boot_lines: true, deviation, ..EmulatorOptions::default() };
+                let deviation = deviation.as_ref().map(|(_, deviation)| *deviation);
+                let options = EmulatorOptions {
+                    clock_factor,
+                    boot_lines: true,
+                    deviation,
+                    ..EmulatorOptions::default()
+                };
                 let emulated = Emulator::spawn(lane.profile.clone(), options, io);
                 (Address::Device(path), Some((emulated, guard)))
             }
@@ -132,7 +137,7 @@ async fn run(
         match attempt(plan, lane, &mut bench, id, dir).await {
             Attempt::Done { mut record, timeline, after } => {
                 plan.waivers.apply(&mut record, &identity);
-                let _ = tell.send(Told::Case { record: *record, timeline });
+                let _ = tell.send(Told::Case { record, timeline });
                 gone = match after {
                     After::Ready => None,
                     After::Interrupted => return false,
@@ -151,7 +156,7 @@ async fn run(
 }
 
 enum Attempt {
-    Done { record: Box<CaseRecord>, timeline: Option<Timeline>, after: After },
+    Done { record: Box<CaseRecord>, timeline: Option<Box<Timeline>>, after: After },
     Interrupted,
 }
 
@@ -173,7 +178,9 @@ async fn attempt(plan: &Plan, lane: &Lane, bench: &mut Bench<'_>, id: &str, dir:
         let file = format!("timelines/{}/{id}.jsonl", profile.name);
         let up = "../".repeat(file.split('/').count() - 1);
         timeline.header.profile = Some(format!("{up}profiles/{}.toml", profile.name));
-        let Some((mut record, judgement)) = judge::record(profile, &timeline, Some(file.clone())) else { break };
+        let Some((mut record, judgement)) = judge::record(profile, &timeline, Some(file.clone())) else {
+            break;
+        };
         record.took_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         record.retries = retries;
         if let Err(e) = write(&dir.join(&file), &timeline.to_json_lines()) {
@@ -182,7 +189,7 @@ async fn attempt(plan: &Plan, lane: &Lane, bench: &mut Bench<'_>, id: &str, dir:
         }
         let good = matches!(judgement.verdict, Verdict::Pass | Verdict::Warning);
         if good || retries == plan.retries || after != After::Ready {
-            return Attempt::Done { record: Box::new(record), timeline: Some(timeline), after };
+            return Attempt::Done { record: Box::new(record), timeline: Some(Box::new(timeline)), after };
         }
     }
     unreachable!("every id of a lane is one of its cases, and the last try returns")
@@ -244,7 +251,7 @@ fn told_error(lane: &Lane, tell: &Sender<Told>, id: &str, why: &str) {
         Err(reason) => plain(lane, &case, Verdict::Skipped, &reason),
         Ok(()) => plain(lane, &case, Verdict::Error, &format!("not run: {why}")),
     };
-    let _ = tell.send(Told::Case { record, timeline: None });
+    let _ = tell.send(Told::Case { record: Box::new(record), timeline: None });
 }
 
 fn all_errors(plan: &Plan, lane: &Lane, tell: &Sender<Told>, why: &str) {

@@ -64,9 +64,11 @@ impl Plan {
         let ids: Vec<(String, String)> = profiles.iter().flat_map(ids_of).collect();
         let names: Vec<String> = ids.iter().map(|(_, id)| id.clone()).collect();
         let selection = Selection::new(&args.only, &args.skip, &names)?;
-        let waivers = args.waivers.as_ref().map(|path| Waivers::load(path, &ids)).transpose()?.unwrap_or_default();
+        let waivers =
+            args.waivers.as_ref().map(|path| Waivers::load(path, &ids)).transpose()?.unwrap_or_default();
         if let Some(broker) = &args.broker {
-            atspec_rig::broker::Upstream::external(broker).map_err(|e| Failure::usage(format!("--broker: {e}")))?;
+            atspec_rig::broker::Upstream::external(broker)
+                .map_err(|e| Failure::usage(format!("--broker: {e}")))?;
         }
         let real = !args.port.starts_with("emulated");
         if real && profiles.len() != 1 {
@@ -85,11 +87,14 @@ impl Plan {
             )));
         }
         if args.listen.port() != 0 && profiles.len() > 1 {
-            return Err(Failure::usage("--listen with a port of its own is for one module; name it with --module"));
+            return Err(Failure::usage(
+                "--listen with a port of its own is for one module; name it with --module",
+            ));
         }
         let mut lanes = Vec::new();
         for profile in profiles {
-            let cases: Vec<String> = ids_of(&profile).map(|(_, id)| id).filter(|id| selection.takes(id)).collect();
+            let cases: Vec<String> =
+                ids_of(&profile).map(|(_, id)| id).filter(|id| selection.takes(id)).collect();
             let port = port(&args.port, &profile.name)?;
             lanes.push(Lane { profile: Arc::new(profile), port, cases });
         }
@@ -121,7 +126,9 @@ fn port(text: &str, module: &str) -> Result<Port, Failure> {
         Some("") => Ok(Port::Emulated(None)),
         Some(rest) => match rest.strip_prefix(':') {
             Some(name) => Ok(Port::Emulated(Some((name.to_owned(), deviation(name, module)?)))),
-            None => Err(Failure::usage(format!("--port `{text}`: did you mean `emulated` or `emulated:DEVIANT`?"))),
+            None => Err(Failure::usage(format!(
+                "--port `{text}`: did you mean `emulated` or `emulated:DEVIANT`?"
+            ))),
         },
         None if !text.contains('/') && strsim::jaro_winkler(text, "emulated") > 0.8 => {
             Err(Failure::usage(format!("--port `{text}`: did you mean `emulated` or `emulated:DEVIANT`?")))
@@ -133,16 +140,21 @@ fn port(text: &str, module: &str) -> Result<Port, Failure> {
 /// The defect of a shipped deviant of the module.
 pub(crate) fn deviation(name: &str, module: &str) -> Result<Deviation, Failure> {
     let load = |name: &str, text: &str| {
-        Deviant::load(text).map_err(|why| Failure::usage(format!("the deviant `{name}` cannot be read: {why}")))
+        Deviant::load(text)
+            .map_err(|why| Failure::usage(format!("the deviant `{name}` cannot be read: {why}")))
     };
     let Some(text) = fixtures::deviant(name) else {
         let known: Vec<&str> = fixtures::DEVIANTS.iter().map(|(name, _)| *name).collect();
-        let near = nearest(name, known.iter().copied()).map_or(String::new(), |near| format!("; did you mean `{near}`?"));
+        let near = nearest(name, known.iter().copied())
+            .map_or(String::new(), |near| format!("; did you mean `{near}`?"));
         return Err(Failure::usage(format!("no deviant `{name}`{near}")));
     };
     let deviant = load(name, text)?;
     if deviant.module != module {
-        return Err(Failure::usage(format!("the deviant `{name}` is one of {}, not of {module}", deviant.module)));
+        return Err(Failure::usage(format!(
+            "the deviant `{name}` is one of {}, not of {module}",
+            deviant.module
+        )));
     }
     Ok(deviant.deviation)
 }

@@ -57,10 +57,12 @@ impl Reports {
                 self.tell(&RunEvent::ModuleStarted { start: &start, cases })?;
                 self.keep(Record::Run(start))
             }
-            Told::CaseStarted { module, id } => self.tell(&RunEvent::CaseStarted { module: &module, id: &id }),
+            Told::CaseStarted { module, id } => {
+                self.tell(&RunEvent::CaseStarted { module: &module, id: &id })
+            }
             Told::Case { record, timeline } => {
-                self.tell(&RunEvent::CaseDone { record: &record, timeline: timeline.as_ref() })?;
-                self.keep(Record::Case(record))
+                self.tell(&RunEvent::CaseDone { record: &record, timeline: timeline.as_deref() })?;
+                self.keep(Record::Case(*record))
             }
             Told::Note { module, text } => self.tell(&RunEvent::Note { module: &module, text: &text }),
             Told::ModuleDone { module, .. } => self.tell(&RunEvent::ModuleDone { module: &module }),
@@ -81,7 +83,9 @@ impl Reports {
     }
 
     fn keep(&mut self, record: Record) -> Result<(), Failure> {
-        self.record.append(&record).map_err(|e| Failure::bench(format!("cannot write the run's record: {e}")))?;
+        self.record
+            .append(&record)
+            .map_err(|e| Failure::bench(format!("cannot write the run's record: {e}")))?;
         self.records.push(record);
         Ok(())
     }

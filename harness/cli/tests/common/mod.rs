@@ -6,6 +6,7 @@ use std::{
     process::{Command, Output},
     sync::{Arc, mpsc},
     thread,
+    time::{Duration, Instant},
 };
 
 use atspec_emulator::{Emulator, Options, PortGuard, pseudo_terminal};
@@ -35,6 +36,18 @@ pub(crate) fn stdout(output: &Output) -> String {
 /// Standard error as text.
 pub(crate) fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// Looks again and again until something has happened, at most two minutes: for what other processes do to files.
+pub(crate) fn reached(happened: impl Fn() -> bool) -> bool {
+    let deadline = Instant::now() + Duration::from_mins(2);
+    while !happened() {
+        if Instant::now() > deadline {
+            return false;
+        }
+        thread::park_timeout(Duration::from_millis(2));
+    }
+    true
 }
 
 /// A fresh directory.
@@ -75,7 +88,8 @@ impl Module {
         let (tell, told) = mpsc::channel();
         let (stop, stopped) = tokio::sync::oneshot::channel();
         let thread = thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+            let runtime =
+                tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
             runtime.block_on(async {
                 let (io, path, guard): (_, _, PortGuard) = pseudo_terminal().expect("a pseudo-terminal");
                 let mut module = Some(Emulator::spawn(air780e(), options, io));

@@ -119,9 +119,12 @@ fn parse_parts(from: &mut Cursor<'_>, depth: usize) -> Result<Vec<Part>, Templat
             ']' => return Err(fail(start, "`]` without `[`")),
             '{' => {
                 flush(&mut literal, &mut parts);
-                let end = from.source[start..].find('}').ok_or_else(|| fail(start, "this `{` is never closed"))?;
+                let end =
+                    from.source[start..].find('}').ok_or_else(|| fail(start, "this `{` is never closed"))?;
                 let name = &from.source[start + 1..start + end];
-                if name.is_empty() || !name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_') {
+                if name.is_empty()
+                    || !name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
+                {
                     return Err(fail(start, "an argument's name is made of a-z, 0-9 and _"));
                 }
                 parts.push(Part::Argument { name: name.to_owned(), quoted: false });
@@ -197,7 +200,9 @@ fn fill(parts: &[Part], values: &Values<'_>, how: Fill<'_>, out: &mut Vec<u8>) -
             }
             Part::Optional(inner) => {
                 let has_all = inner.iter().all(|p| match p {
-                    Part::Argument { name, .. } => values.contains_key(name.as_str()) || how.omit.contains(name),
+                    Part::Argument { name, .. } => {
+                        values.contains_key(name.as_str()) || how.omit.contains(name)
+                    }
                     _ => true,
                 });
                 if has_all {

@@ -90,8 +90,11 @@ impl<'p> Dialogue<'p> {
             None if exchange.result[0].is_empty() => &[],
             None => exchange.results(0),
         };
-        let outcome =
-            Outcome { needs_result: !results.is_empty(), needs_prompt: exchange.prompt.is_some(), ..Outcome::default() };
+        let outcome = Outcome {
+            needs_result: !results.is_empty(),
+            needs_prompt: exchange.prompt.is_some(),
+            ..Outcome::default()
+        };
         Self { exchange, lines, results, data_sent: false, outcome }
     }
 
@@ -123,7 +126,8 @@ impl<'p> Dialogue<'p> {
 
     /// What is waited for, for people: `OK`, `PUBACK`, `the prompt >`.
     pub fn awaited(&self) -> String {
-        let either = |lines: &[LineTemplate]| lines.iter().map(LineTemplate::source).collect::<Vec<_>>().join(" or ");
+        let either =
+            |lines: &[LineTemplate]| lines.iter().map(LineTemplate::source).collect::<Vec<_>>().join(" or ");
         match self.stage() {
             Stage::Prompt => format!("the prompt {}", self.exchange.prompt.as_deref().unwrap_or(">")),
             Stage::Answer => either(&self.exchange.answer),
@@ -135,7 +139,8 @@ impl<'p> Dialogue<'p> {
     /// The profile's information responses of which none came, if that is so.
     pub fn missing_info(&self) -> Option<String> {
         let missing = !self.exchange.info.is_empty() && self.outcome.info.is_empty();
-        missing.then(|| self.exchange.info.iter().map(LineTemplate::source).collect::<Vec<_>>().join("` or `"))
+        missing
+            .then(|| self.exchange.info.iter().map(LineTemplate::source).collect::<Vec<_>>().join("` or `"))
     }
 
     /// What the dialogue has come to so far.

@@ -73,7 +73,9 @@ impl LineTemplate {
                 Some(_) => return Err(fail("after the colon only `n` (a whole number) is known")),
                 None => (&head[open + 1..close], false),
             };
-            if name.is_empty() || !name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_') {
+            if name.is_empty()
+                || !name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
+            {
                 return Err(fail("a name is made of a-z, 0-9 and _"));
             }
             if name == "payload" {
@@ -84,7 +86,10 @@ impl LineTemplate {
             at = close + 1;
         }
         if framed && !names.iter().any(|name| name == "len") {
-            return Err(TemplateError { at: head.len(), what: "`{payload}` needs a `{len:n}` before it".to_owned() });
+            return Err(TemplateError {
+                at: head.len(),
+                what: "`{payload}` needs a `{len:n}` before it".to_owned(),
+            });
         }
         let end = if framed { "" } else { "$" };
         let regex = |body: &str| {

@@ -45,7 +45,7 @@ pub struct Read {
     pub end: usize,
 }
 
-/// Frames the stream of one serial line. Memory is bounded by [`MAX_MESSAGE`] whatever arrives.
+/// Frames the stream of one serial line. Memory is bounded by the longest message, 1 MiB, whatever arrives.
 #[derive(Debug, Clone)]
 pub struct Reader<'p> {
     messages: &'p [LineTemplate],
@@ -210,11 +210,13 @@ impl<'p> Reader<'p> {
 
     /// A message head at the beginning of the buffer: its form, the declared length, the head.
     fn message_head(&self) -> Option<(usize, usize, Vec<u8>)> {
-        self.messages.iter().enumerate().filter(|(_, template)| template.is_framed()).find_map(|(form, template)| {
-            let found = template.read(&self.buffer)?;
-            let len = found.number::<usize>("len").filter(|&len| len <= MAX_MESSAGE)?;
-            Some((form, len, self.buffer[..found.len].to_vec()))
-        })
+        self.messages.iter().enumerate().filter(|(_, template)| template.is_framed()).find_map(
+            |(form, template)| {
+                let found = template.read(&self.buffer)?;
+                let len = found.number::<usize>("len").filter(|&len| len <= MAX_MESSAGE)?;
+                Some((form, len, self.buffer[..found.len].to_vec()))
+            },
+        )
     }
 
     /// The bytes up to the next line end, and whether there is one.
@@ -269,7 +271,8 @@ mod tests {
         let forms = forms();
         let mut reader = Reader::new(&forms);
         reader.command_sent(b"AT+MIPSTART=\"h\",\"1\"\r\n", None);
-        let read = items(&mut reader, &[b"AT+MIPSTART=\"h\",\"1\"\r\r\nOK\r\n^MODE: 17,17\r\n\r\nCONNECT OK\r\n"]);
+        let read =
+            items(&mut reader, &[b"AT+MIPSTART=\"h\",\"1\"\r\r\nOK\r\n^MODE: 17,17\r\n\r\nCONNECT OK\r\n"]);
         let found: Vec<Item> = read.into_iter().map(|r| r.item).collect();
         let echo = Item::Echo(b"AT+MIPSTART=\"h\",\"1\"".to_vec());
         assert_eq!(found, [echo, line("OK"), line("^MODE: 17,17"), line("CONNECT OK")]);
@@ -317,7 +320,10 @@ mod tests {
         items(&mut reader, &[b"AT+MPUBEX=\"t\",0,0,4\r\r\n> "]);
         reader.data_sent(b"a\r\nb");
         let read = items(&mut reader, &[b"a\r", b"\nb\r\nOK\r\n"]);
-        assert_eq!(read.into_iter().map(|r| r.item).collect::<Vec<_>>(), [Item::Echo(b"a\r\nb".to_vec()), line("OK")]);
+        assert_eq!(
+            read.into_iter().map(|r| r.item).collect::<Vec<_>>(),
+            [Item::Echo(b"a\r\nb".to_vec()), line("OK")]
+        );
     }
 
     #[test]

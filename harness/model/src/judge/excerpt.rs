@@ -17,7 +17,12 @@ const BEFORE: usize = 9;
 const BEHIND: usize = 3;
 
 /// The lines of a timeline around the event `offence`, or its last ones.
-pub fn excerpt(case: &Case, profile: &Profile, timeline: &Timeline, offence: Option<usize>) -> Vec<ExcerptLine> {
+pub fn excerpt(
+    case: &Case,
+    profile: &Profile,
+    timeline: &Timeline,
+    offence: Option<usize>,
+) -> Vec<ExcerptLine> {
     let view = View::new(case, profile, timeline);
     let mut lines = lines(&view);
     lines.sort_by_key(|(at, _)| *at);
@@ -42,7 +47,9 @@ fn lines(view: &View<'_>) -> Vec<(usize, ExcerptLine)> {
     };
     for serial in view.steps.iter().flat_map(|s| &s.serial) {
         match serial {
-            Serial::Sent { at, bytes, .. } => put(*at, "serial >", text::shortened(bytes.trim_ascii_end(), 100)),
+            Serial::Sent { at, bytes, .. } => {
+                put(*at, "serial >", text::shortened(bytes.trim_ascii_end(), 100));
+            }
             Serial::Printed { item: Item::Echo(_), .. } => {}
             Serial::Printed { at, item, .. } => put(*at, "serial <", show(item)),
         }
@@ -54,15 +61,27 @@ fn lines(view: &View<'_>) -> Vec<(usize, ExcerptLine)> {
         let (lane, words) = match &event.what {
             What::Silence { awaited, waited_ms } => ("silence ", format!("no {awaited} for {waited_ms} ms")),
             What::Opened { .. } => ("wire   <", "TCP connection opened".to_owned()),
-            What::Closed { by: Side::Module, how, .. } => ("wire   <", format!("TCP connection closed ({})", word(*how))),
-            What::Closed { by: Side::Broker, how, .. } => ("wire   >", format!("TCP connection closed ({})", word(*how))),
-            What::Altered { packet, action, .. } => ("broker  ", format!("{packet} {action:?}").to_lowercase().replacen(
-                &packet.name().to_lowercase(), packet.name(), 1)),
+            What::Closed { by: Side::Module, how, .. } => {
+                ("wire   <", format!("TCP connection closed ({})", word(*how)))
+            }
+            What::Closed { by: Side::Broker, how, .. } => {
+                ("wire   >", format!("TCP connection closed ({})", word(*how)))
+            }
+            What::Altered { packet, action, .. } => (
+                "broker  ",
+                format!("{packet} {action:?}").to_lowercase().replacen(
+                    &packet.name().to_lowercase(),
+                    packet.name(),
+                    1,
+                ),
+            ),
             What::Broker { command } => ("broker  ", command.clone()),
             What::PortLost { why } => ("serial <", format!("port lost: {why}")),
             What::Flooded { bytes } => ("serial <", format!("flooded: {bytes} bytes")),
             What::Fault { what } => ("bench   ", what.clone()),
-            What::Stranger { why, .. } => ("wire   <", format!("a connection that is not the module's: {why}")),
+            What::Stranger { why, .. } => {
+                ("wire   <", format!("a connection that is not the module's: {why}"))
+            }
             What::Teardown => break,
             _ => continue,
         };
@@ -75,8 +94,12 @@ fn show(item: &Item) -> String {
     match item {
         Item::Echo(bytes) | Item::Line(bytes) => text::shortened(bytes, 100),
         Item::Prompt => ">".to_owned(),
-        Item::Message { head, payload, .. } => format!("{}{}", text::visible(head), text::shortened(payload, 80)),
-        Item::Excess(bytes) => format!("… and {} more bytes on this line: {}", bytes.len(), text::shortened(bytes, 60)),
+        Item::Message { head, payload, .. } => {
+            format!("{}{}", text::visible(head), text::shortened(payload, 80))
+        }
+        Item::Excess(bytes) => {
+            format!("… and {} more bytes on this line: {}", bytes.len(), text::shortened(bytes, 60))
+        }
         Item::Overlong(bytes) => format!("{} bytes without a line end", bytes.len()),
     }
 }

@@ -60,7 +60,8 @@ pub fn judge(case: &Case, profile: &Profile, timeline: &Timeline) -> Judgement {
     let mut findings = steps::judge(case, &view);
     let complete = case.steps.len() == view.steps.len() && view.steps.iter().all(|s| s.done);
     // What a case waits for in vain ends it, and its expectations say what is missing.
-    let in_vain = view.steps.last().is_some_and(|s| s.done && matches!(case.steps.get(s.index), Some(Step::Await(_))));
+    let in_vain =
+        view.steps.last().is_some_and(|s| s.done && matches!(case.steps.get(s.index), Some(Step::Await(_))));
     let means_failed = findings.iter().any(|f| matches!(f.verdict, Verdict::Inconclusive));
     findings.extend(rules::judge(case, &view));
     if in_vain || complete && !means_failed {
@@ -72,8 +73,16 @@ pub fn judge(case: &Case, profile: &Profile, timeline: &Timeline) -> Judgement {
         }
         findings.extend(unmet);
     } else if !complete && findings.iter().all(|f| f.verdict == Verdict::Warning) {
-        let last = view.steps.last().and_then(|s| case.steps.get(s.index)).map_or(String::new(), ToString::to_string);
-        findings.push(Finding::new(Verdict::Error, "every step driven to its end", format!("the recording ends in: {last}")));
+        let last = view
+            .steps
+            .last()
+            .and_then(|s| case.steps.get(s.index))
+            .map_or(String::new(), ToString::to_string);
+        findings.push(Finding::new(
+            Verdict::Error,
+            "every step driven to its end",
+            format!("the recording ends in: {last}"),
+        ));
     }
     conclude(case, findings)
 }
@@ -126,7 +135,8 @@ fn conclude(case: &Case, mut findings: Vec<Finding>) -> Judgement {
         return Judgement::plain(Verdict::Pass, "");
     };
     let others = findings.iter().filter(|f| **f != worst);
-    let notes = others.map(|f| format!("{}: expected {}; observed {}", f.verdict, f.expected, f.observed)).collect();
+    let notes =
+        others.map(|f| format!("{}: expected {}; observed {}", f.verdict, f.expected, f.observed)).collect();
     Judgement {
         verdict: worst.verdict,
         message: message(&worst),

@@ -42,12 +42,14 @@ fn malformed(view: &View<'_>) -> Vec<Finding> {
     let mut told = BTreeSet::new();
     let mut findings = Vec::new();
     for p in module_packets(view) {
-        let fresh: Vec<_> = p.packet.violations.iter().filter(|v| v.level > Level::Info && told.insert(v.clause)).collect();
+        let fresh: Vec<_> =
+            p.packet.violations.iter().filter(|v| v.level > Level::Info && told.insert(v.clause)).collect();
         let Some(worst) = fresh.iter().max_by_key(|v| v.level) else { continue };
         let verdict = if worst.level == Level::Must { Verdict::Fail } else { Verdict::Warning };
         let clauses: Vec<&str> = fresh.iter().filter(|v| v.level == worst.level).map(|v| v.clause).collect();
         let expected = format!("a well-formed {}", p.packet.kind);
-        let observed = format!("{} at byte {} of {}", worst.what, worst.offset, text::shortened(&p.packet.raw, 60));
+        let observed =
+            format!("{} at byte {} of {}", worst.what, worst.offset, text::shortened(&p.packet.raw, 60));
         findings.push(Finding::new(verdict, expected, observed).citing(clauses).at(p.at));
     }
     findings
@@ -94,13 +96,17 @@ fn connect_first(_: &Case, view: &View<'_>) -> Option<Finding> {
         if first.packet.kind != PacketType::Connect {
             let expected = "CONNECT as the first packet of a connection";
             return Some(
-                Finding::new(Verdict::Fail, expected, first.packet.to_string()).citing(["MQTT-3.1.0-1"]).at(first.at),
+                Finding::new(Verdict::Fail, expected, first.packet.to_string())
+                    .citing(["MQTT-3.1.0-1"])
+                    .at(first.at),
             );
         }
         if let Some(second) = packets.find(|p| p.packet.kind == PacketType::Connect) {
             let expected = "one CONNECT on a connection";
             return Some(
-                Finding::new(Verdict::Fail, expected, "a second CONNECT").citing(["MQTT-3.1.0-2"]).at(second.at),
+                Finding::new(Verdict::Fail, expected, "a second CONNECT")
+                    .citing(["MQTT-3.1.0-2"])
+                    .at(second.at),
             );
         }
     }
@@ -133,15 +139,16 @@ fn identifiers(_: &Case, view: &View<'_>) -> Option<Finding> {
             (Side::Module, Body::Publish(publish)) if publish.dup => {
                 in_use.insert(key);
             }
-            (Side::Module, Body::Publish(_) | Body::Subscribe(_) | Body::Unsubscribe(_)) if !in_use.insert(key) => {
+            (Side::Module, Body::Publish(_) | Body::Subscribe(_) | Body::Unsubscribe(_))
+                if !in_use.insert(key) =>
+            {
                 let expected = "a packet identifier that is not in use";
                 let observed = format!("{} while identifier {id} was in use", p.packet);
-                return Some(Finding::new(Verdict::Fail, expected, observed).citing(["MQTT-2.3.1-2"]).at(p.at));
+                return Some(
+                    Finding::new(Verdict::Fail, expected, observed).citing(["MQTT-2.3.1-2"]).at(p.at),
+                );
             }
-            (
-                Side::Broker,
-                Body::PubAck(_) | Body::PubComp(_) | Body::SubAck(_) | Body::UnsubAck(_),
-            ) => {
+            (Side::Broker, Body::PubAck(_) | Body::PubComp(_) | Body::SubAck(_) | Body::UnsubAck(_)) => {
                 in_use.remove(&key);
             }
             _ => {}
@@ -158,7 +165,8 @@ fn first_sending(_: &Case, view: &View<'_>) -> Option<Finding> {
         let fresh = sent.insert((publish.id, publish.payload.clone()));
         if fresh && publish.dup && publish.qos > 0 {
             let clause = if publish.qos == 1 { "MQTT-4.3.2-1" } else { "MQTT-4.3.3-1" };
-            let finding = Finding::new(Verdict::Fail, "DUP 0 on the first sending of a PUBLISH", p.packet.to_string());
+            let finding =
+                Finding::new(Verdict::Fail, "DUP 0 on the first sending of a PUBLISH", p.packet.to_string());
             return Some(finding.citing([clause]).at(p.at));
         }
     }
@@ -197,7 +205,9 @@ fn foreign_acknowledgement(_: &Case, view: &View<'_>) -> Option<Finding> {
 fn keep_alive(_: &Case, view: &View<'_>) -> Option<Finding> {
     for connection in &view.connections {
         let on = |p: &&WirePacket| p.conn == connection.conn;
-        let Some(connect) = view.packets.iter().filter(on).find_map(|p| p.packet.as_connect()) else { continue };
+        let Some(connect) = view.packets.iter().filter(on).find_map(|p| p.packet.as_connect()) else {
+            continue;
+        };
         let accepted = |p: &&WirePacket| matches!(p.packet.body, Body::ConnAck(ack) if ack.code == 0);
         let Some(start) = view.packets.iter().filter(on).find(accepted) else { continue };
         if connect.keep_alive == 0 {
@@ -230,7 +240,11 @@ fn keep_alive(_: &Case, view: &View<'_>) -> Option<Finding> {
 
 /// The module keeps its connection until it is told to close it, or the broker gives it a reason.
 fn closed_unasked(case: &Case, view: &View<'_>) -> Option<Finding> {
-    let reason = view.timeline.events.iter().position(|e| matches!(e.what, What::Broker { .. } | What::Altered { .. }));
+    let reason = view
+        .timeline
+        .events
+        .iter()
+        .position(|e| matches!(e.what, What::Broker { .. } | What::Altered { .. }));
     for connection in &view.connections {
         let Some((at, Side::Module, _)) = connection.closed.first() else { continue };
         let asked = view.steps.iter().filter(|s| s.begin < *at).any(|s| {
@@ -243,7 +257,13 @@ fn closed_unasked(case: &Case, view: &View<'_>) -> Option<Finding> {
         let provoked = reason.is_some_and(|reason| reason < *at);
         if !asked && !provoked {
             let expected = "the connection kept until the module is told to close it";
-            let cites = view.profile.steps.get("close").into_iter().flat_map(|s| &s.exchanges).flat_map(|e| e.cites.clone());
+            let cites = view
+                .profile
+                .steps
+                .get("close")
+                .into_iter()
+                .flat_map(|s| &s.exchanges)
+                .flat_map(|e| e.cites.clone());
             let observed = format!("the module closed it at {}", view.time(*at));
             return Some(Finding::new(Verdict::Fail, expected, observed).citing(cites).at(*at));
         }
@@ -254,15 +274,20 @@ fn closed_unasked(case: &Case, view: &View<'_>) -> Option<Finding> {
 /// A success line that no command is waiting for.
 fn unasked_success(_: &Case, view: &View<'_>) -> Option<Finding> {
     let exchanges = || view.profile.steps.values().flat_map(|s| &s.exchanges);
-    let success = |line: &[u8]| exchanges().flat_map(|e| e.answer.iter().chain(e.result.iter().flatten()))
-        .any(|t| !t.source().contains('{') && t.read(line).is_some());
+    let success = |line: &[u8]| {
+        exchanges()
+            .flat_map(|e| e.answer.iter().chain(e.result.iter().flatten()))
+            .any(|t| !t.source().contains('{') && t.read(line).is_some())
+    };
     let mut outstanding: BTreeMap<Vec<u8>, usize> = BTreeMap::new();
     for step in &view.steps {
         let told = step.dialogues.iter().chain(&step.probe);
         let mut heard: BTreeSet<usize> = BTreeSet::new();
         for one in told.clone() {
             let o = &one.outcome;
-            heard.extend([&o.answer, &o.refusal, &o.result, &o.failure].into_iter().flatten().map(|(_, end)| *end));
+            heard.extend(
+                [&o.answer, &o.refusal, &o.result, &o.failure].into_iter().flatten().map(|(_, end)| *end),
+            );
         }
         let undocumented = told.clone().any(|t| t.known != Known::Full);
         for serial in &step.serial {
@@ -294,7 +319,8 @@ fn borne(view: &View<'_>, step: &super::StepView, line: &[u8]) -> bool {
     let names: Vec<&[u8]> =
         step.dialogues.iter().map(|t| t.line.split(|b| *b == b'=').next().unwrap_or_default()).collect();
     view.profile.steps.values().flat_map(|s| &s.exchanges).any(|e| {
-        e.send.iter().any(|t| names.contains(&t.name().as_bytes())) && e.bear.iter().any(|t| t.read(line).is_some())
+        e.send.iter().any(|t| names.contains(&t.name().as_bytes()))
+            && e.bear.iter().any(|t| t.read(line).is_some())
     })
 }
 

@@ -93,7 +93,8 @@ fn unanswered(verdict: Verdict, op: &Op, told: &Told, seen: &StepView) -> Findin
         (None, None) => format!("`{command}` to be answered with success"),
         _ => format!("{} after `{command}`", told.awaited),
     };
-    let waited = seen.silences.last().map_or(String::new(), |(_, _, ms)| format!(" within {} s", seconds(*ms)));
+    let waited =
+        seen.silences.last().map_or(String::new(), |(_, _, ms)| format!(" within {} s", seconds(*ms)));
     let observed = match (&o.refusal, &o.failure, told.stage) {
         (Some(line), ..) | (None, Some(line), _) => format!("{}: {} was refused", show(line), op.step),
         (None, None, Stage::Prompt) => format!("no prompt{waited}"),
@@ -127,7 +128,10 @@ fn nothing_sent(op: &Op, seen: &StepView, view: &View<'_>) -> Option<Finding> {
     }
     let sent = view.packets.iter().filter(|p| p.from == Side::Module && within(p.at));
     let own = |kind: PacketType| {
-        matches!(kind, PacketType::Connect | PacketType::Publish | PacketType::Subscribe | PacketType::Unsubscribe)
+        matches!(
+            kind,
+            PacketType::Connect | PacketType::Publish | PacketType::Subscribe | PacketType::Unsubscribe
+        )
     };
     let packet = sent.into_iter().find(|p| own(p.packet.kind))?;
     Some(Finding::new(Verdict::Fail, expected, packet.packet.to_string()).at(packet.at))
@@ -190,8 +194,7 @@ fn held(packet: PacketType, op: &Op, seen: &StepView, view: &View<'_>) -> Option
         let at = view.event_of(line).unwrap_or(told.asked);
         if released.is_none_or(|released| at < released) {
             let expected = format!("no {} while {packet} is held back", show(line));
-            let observed =
-                format!("{} at {}, {packet} was still held back", show(line), view.time(at));
+            let observed = format!("{} at {}, {packet} was still held back", show(line), view.time(at));
             return Some(Finding::new(Verdict::Fail, expected, observed).at(at));
         }
         return None;
@@ -211,14 +214,23 @@ fn cause(op: &Op, seen: &StepView, view: &View<'_>) -> Option<Finding> {
         ("open", _) => ("TCP connection", view.connections.iter().any(|c| c.opened > told.asked)),
         ("connect", _) => {
             let accepted = |body: &Body| matches!(body, Body::ConnAck(ack) if ack.code == 0);
-            ("CONNACK 0", view.to_module(PacketType::ConnAck).any(|p| between(p.at) && accepted(&p.packet.body)))
+            (
+                "CONNACK 0",
+                view.to_module(PacketType::ConnAck).any(|p| between(p.at) && accepted(&p.packet.body)),
+            )
         }
         ("subscribe", _) => {
-            let granted = |body: &Body| matches!(body, Body::SubAck(ack) if ack.codes.iter().all(|&c| c <= 2));
-            ("granting SUBACK", view.to_module(PacketType::SubAck).any(|p| between(p.at) && granted(&p.packet.body)))
+            let granted =
+                |body: &Body| matches!(body, Body::SubAck(ack) if ack.codes.iter().all(|&c| c <= 2));
+            (
+                "granting SUBACK",
+                view.to_module(PacketType::SubAck).any(|p| between(p.at) && granted(&p.packet.body)),
+            )
         }
         ("unsubscribe", _) => ("UNSUBACK", view.to_module(PacketType::UnsubAck).any(|p| between(p.at))),
-        ("publish" | "publish-data", Some(1)) => ("PUBACK", view.to_module(PacketType::PubAck).any(|p| between(p.at))),
+        ("publish" | "publish-data", Some(1)) => {
+            ("PUBACK", view.to_module(PacketType::PubAck).any(|p| between(p.at)))
+        }
         ("publish" | "publish-data", Some(2)) => {
             ("PUBCOMP", view.to_module(PacketType::PubComp).any(|p| between(p.at)))
         }
@@ -230,7 +242,11 @@ fn cause(op: &Op, seen: &StepView, view: &View<'_>) -> Option<Finding> {
     let expected = format!("no {} without {needed}", show(claim));
     let mut observed = format!("{} although there was no {needed}", show(claim));
     if view.strangers > 0 {
-        let _ = write!(observed, " ({} connections came that did not show this case's credentials)", view.strangers);
+        let _ = write!(
+            observed,
+            " ({} connections came that did not show this case's credentials)",
+            view.strangers
+        );
     }
     Some(Finding::new(Verdict::Fail, expected, observed).at(at))
 }

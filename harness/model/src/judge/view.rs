@@ -198,7 +198,8 @@ impl<'a> View<'a> {
         &'v self,
         forms: &'v [crate::at::LineTemplate],
     ) -> impl Iterator<Item = (usize, Captures, &'v [u8])> {
-        self.lines().filter_map(|(at, line)| forms.iter().find_map(|f| f.read(line)).map(|found| (at, found, line)))
+        self.lines()
+            .filter_map(|(at, line)| forms.iter().find_map(|f| f.read(line)).map(|found| (at, found, line)))
     }
 
     /// All lines printed in the case.
@@ -248,7 +249,9 @@ impl<'a> View<'a> {
                 What::Sent { purpose, bytes } => {
                     match purpose {
                         Purpose::Data => reader.data_sent(bytes),
-                        Purpose::Command | Purpose::Probe => reader.command_sent(bytes, prompt_of(profile, bytes)),
+                        Purpose::Command | Purpose::Probe => {
+                            reader.command_sent(bytes, prompt_of(profile, bytes));
+                        }
                         Purpose::Recovery => reader.dialogue_over(),
                     }
                     let sent = Serial::Sent { at, purpose: *purpose, bytes: bytes.clone() };
@@ -274,7 +277,8 @@ impl<'a> View<'a> {
                 _ => {}
             }
         }
-        self.unfinished = reader.unfinished_message().map(|(head, _)| (head.to_vec(), reader.pending().to_vec()));
+        self.unfinished =
+            reader.unfinished_message().map(|(head, _)| (head.to_vec(), reader.pending().to_vec()));
         let end = self.timeline.events.iter().position(|e| e.what == What::Teardown);
         self.end_step(end.unwrap_or(self.timeline.events.len()));
     }
@@ -288,7 +292,9 @@ impl<'a> View<'a> {
     fn see_message(&mut self, at: usize, item: &Item, reading: &impl Fn(usize) -> bool) {
         match item {
             Item::Message { form, head, payload } => {
-                let Some(found) = self.profile.message.framed.get(*form).and_then(|t| t.read(head)) else { return };
+                let Some(found) = self.profile.message.framed.get(*form).and_then(|t| t.read(head)) else {
+                    return;
+                };
                 let direct = *form < self.profile.message.direct.len();
                 self.messages.push(Message {
                     at,
@@ -310,10 +316,15 @@ impl<'a> View<'a> {
     }
 
     fn see_wire(&mut self) {
-        let strangers: Vec<u32> = self.timeline.events.iter().filter_map(|e| match e.what {
-            What::Stranger { conn, .. } => Some(conn),
-            _ => None,
-        }).collect();
+        let strangers: Vec<u32> = self
+            .timeline
+            .events
+            .iter()
+            .filter_map(|e| match e.what {
+                What::Stranger { conn, .. } => Some(conn),
+                _ => None,
+            })
+            .collect();
         self.strangers = strangers.len();
         let mut framers: BTreeMap<(u32, Side), Framer> = BTreeMap::new();
         for (at, event) in self.timeline.events.iter().enumerate() {
@@ -408,8 +419,11 @@ fn hear(view: &mut StepView, step: Option<&Step>, profile: &Profile) {
                 finish(&mut current);
                 let is_probe = *purpose == Purpose::Probe;
                 let probing = || Spoken::probe(profile);
-                let Some(one) = (if is_probe { probing() } else { commands.next().cloned() }) else { continue };
-                let dialogue = Dialogue::new(one.exchange, &profile.lines, if is_probe { Some(0) } else { qos });
+                let Some(one) = (if is_probe { probing() } else { commands.next().cloned() }) else {
+                    continue;
+                };
+                let dialogue =
+                    Dialogue::new(one.exchange, &profile.lines, if is_probe { Some(0) } else { qos });
                 current = Some((dialogue, Told::new(*at, bytes, one.exchange), is_probe));
             }
             Serial::Sent { purpose: Purpose::Data, .. } => {

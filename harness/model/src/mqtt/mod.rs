@@ -14,5 +14,6 @@ pub use decode::decode;
 pub use encode::{encode, encode_with_flags};
 pub use frame::{Frame, Framer};
 pub use packet::{
-    Ack, Body, ConnAck, Connect, Level, Packet, PacketType, Publish, SubAck, Subscribe, Text, Unsubscribe, Violation, Will,
+    Ack, Body, ConnAck, Connect, Level, Packet, PacketType, Publish, SubAck, Subscribe, Text, Unsubscribe,
+    Violation, Will,
 };

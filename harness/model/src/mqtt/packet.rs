@@ -290,7 +290,9 @@ impl Packet {
     pub fn id(&self) -> Option<u16> {
         match &self.body {
             Body::Publish(p) => p.id,
-            Body::PubAck(a) | Body::PubRec(a) | Body::PubRel(a) | Body::PubComp(a) | Body::UnsubAck(a) => Some(a.id),
+            Body::PubAck(a) | Body::PubRec(a) | Body::PubRel(a) | Body::PubComp(a) | Body::UnsubAck(a) => {
+                Some(a.id)
+            }
             Body::Subscribe(s) => Some(s.id),
             Body::SubAck(s) => Some(s.id),
             Body::Unsubscribe(u) => Some(u.id),
@@ -326,7 +328,13 @@ impl fmt::Display for Packet {
         write!(f, "{}", self.kind)?;
         match &self.body {
             Body::Connect(c) => {
-                write!(f, " client={:?} clean={} keepalive={}", c.client_id, u8::from(c.clean_session()), c.keep_alive)?;
+                write!(
+                    f,
+                    " client={:?} clean={} keepalive={}",
+                    c.client_id,
+                    u8::from(c.clean_session()),
+                    c.keep_alive
+                )?;
                 if let Some(user) = &c.username {
                     write!(f, " user={user:?}")?;
                 }

@@ -225,7 +225,11 @@ impl Profile {
 
     /// `value` as it is written in the step's argument: escaped where the argument takes escapes.
     pub fn written(&self, step: &str, name: &str, value: &[u8]) -> Vec<u8> {
-        if self.argument(step, name).is_some_and(|a| a.escaped) { self.escapes.write(value) } else { value.to_vec() }
+        if self.argument(step, name).is_some_and(|a| a.escaped) {
+            self.escapes.write(value)
+        } else {
+            value.to_vec()
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! rumqttd in this process, fenced in.
 //!
 //! It matches filters and carries messages from session to session over in-process links; there is no listener, so no
-//! client can reach it. Measured faults that the fence keeps from a module (facts/dependencies.md 1.3, 1.4):
+//! client can reach it. Measured faults that the fence keeps from a module:
 //!
 //! - every topic and filter has a level of its own in front, so that taps do not hear each other, and every level is
 //!   a number instead of its text: a topic that begins outside ASCII kills the router, a filter that begins with `$` ends

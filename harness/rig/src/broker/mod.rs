@@ -1,6 +1,6 @@
 //! The broker behind the tap: it routes messages between sessions, and nothing of it ever reaches the module directly.
 //!
-//! [`Upstream::embedded`] is rumqttd in this process, fenced in (see [`embedded`]); [`Upstream::external`] is a
+//! [`Upstream::embedded`] is rumqttd in this process, fenced in (see `embedded`); [`Upstream::external`] is a
 //! broker of the user's. Either answers through [`Event`]s; a fault of it is a value, never a hang or a panic.
 
 mod embedded;

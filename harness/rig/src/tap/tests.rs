@@ -1,4 +1,4 @@
-//! The tap as a client on a socket sees it: what rumqttd would do wrong (facts/dependencies.md 1.3, 1.4), and what is
+//! The tap as a client on a socket sees it: what rumqttd would do wrong, and what is
 //! recorded.
 #![expect(clippy::unwrap_used, reason = "a test panics to fail")]
 
