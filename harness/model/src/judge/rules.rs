@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Finding, Serial, View, WirePacket};
 use crate::{
-    at::Item,
+    at::{Item, LineTemplate},
     case::{Case, Step},
     mqtt::{Body, Level, PacketType},
     profile::Known,
@@ -273,13 +273,19 @@ fn closed_unasked(case: &Case, view: &View<'_>) -> Option<Finding> {
 
 /// A success line that no command is waiting for.
 fn unasked_success(_: &Case, view: &View<'_>) -> Option<Finding> {
-    let exchanges = || view.profile.steps.values().flat_map(|s| &s.exchanges);
-    let success = |line: &[u8]| {
-        exchanges()
-            .flat_map(|e| e.answer.iter().chain(e.result.iter().flatten()))
-            .any(|t| !t.source().contains('{') && t.read(line).is_some())
-    };
     let mut outstanding: BTreeMap<Vec<u8>, usize> = BTreeMap::new();
+    let unasked = |outstanding: &mut BTreeMap<Vec<u8>, usize>, at: usize, line: &[u8]| match outstanding
+        .get_mut(line)
+    {
+        Some(n) if *n > 0 => {
+            *n -= 1;
+            None
+        }
+        _ => {
+            let observed = format!("`{}` although no command was waiting for it", text::visible(line));
+            Some(Finding::new(Verdict::Fail, "success only as the answer to a command", observed).at(at))
+        }
+    };
     for step in &view.steps {
         let told = step.dialogues.iter().chain(&step.probe);
         let mut heard: BTreeSet<usize> = BTreeSet::new();
@@ -292,17 +298,11 @@ fn unasked_success(_: &Case, view: &View<'_>) -> Option<Finding> {
         let undocumented = told.clone().any(|t| t.known != Known::Full);
         for serial in &step.serial {
             let Serial::Printed { at, end, item: Item::Line(line) } = serial else { continue };
-            if heard.contains(end) || undocumented || !success(line) || borne(view, step, line) {
+            if heard.contains(end) || undocumented || !means_success(view, line) || borne(view, step, line) {
                 continue;
             }
-            match outstanding.get_mut(line) {
-                Some(n) if *n > 0 => *n -= 1,
-                _ => {
-                    let shown = text::visible(line);
-                    let expected = "success only as the answer to a command";
-                    let observed = format!("`{shown}` although no command was waiting for it");
-                    return Some(Finding::new(Verdict::Fail, expected, observed).at(*at));
-                }
+            if let Some(finding) = unasked(&mut outstanding, *at, line) {
+                return Some(finding);
             }
         }
         for one in told {
@@ -311,7 +311,30 @@ fn unasked_success(_: &Case, view: &View<'_>) -> Option<Finding> {
             }
         }
     }
-    None
+    // Behind the last step the bench asks only whether the port answers.
+    let last = view.steps.last()?;
+    if last.dialogues.iter().any(|t| t.known != Known::Full) {
+        return None;
+    }
+    let answers: Vec<&LineTemplate> = view
+        .profile
+        .steps
+        .get("probe")
+        .into_iter()
+        .flat_map(|s| &s.exchanges)
+        .flat_map(|e| &e.answer)
+        .collect();
+    let probe = view.late.iter().position(|(_, line)| answers.iter().any(|t| t.read(line).is_some()));
+    let late = view.late.iter().enumerate().filter(|(i, _)| Some(*i) != probe).map(|(_, late)| late);
+    late.filter(|(_, line)| means_success(view, line) && !borne(view, last, line))
+        .find_map(|(at, line)| unasked(&mut outstanding, *at, line))
+}
+
+/// Whether a line means success somewhere in the profile.
+fn means_success(view: &View<'_>, line: &[u8]) -> bool {
+    let exchanges = view.profile.steps.values().flat_map(|s| &s.exchanges);
+    let mut templates = exchanges.flat_map(|e| e.answer.iter().chain(e.result.iter().flatten()));
+    templates.any(|t| !t.source().contains('{') && t.read(line).is_some())
 }
 
 /// Lines that a command of the step may bring besides.

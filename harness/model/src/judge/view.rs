@@ -35,6 +35,8 @@ pub struct View<'a> {
     pub messages: Vec<Message>,
     /// The head of a message whose declared payload never came whole, and the bytes that did.
     pub unfinished: Option<(Vec<u8>, Vec<u8>)>,
+    /// Lines printed behind the last step, before the bench sends anything but its probe: index of the event, the line.
+    pub late: Vec<(usize, Vec<u8>)>,
     /// Connections that were not the module's.
     pub strangers: usize,
 }
@@ -165,6 +167,7 @@ impl<'a> View<'a> {
             packets: Vec::new(),
             messages: Vec::new(),
             unfinished: None,
+            late: Vec::new(),
             strangers: 0,
         };
         view.see_serial(&|index| is_reading(case, index));
@@ -233,6 +236,7 @@ impl<'a> View<'a> {
     fn see_serial(&mut self, reading: &impl Fn(usize) -> bool) {
         let profile = self.profile;
         let mut reader = Reader::new(&profile.message.framed);
+        let mut clearing_up = false;
         for (at, event) in self.timeline.events.iter().enumerate() {
             match &event.what {
                 What::Step { index, .. } => {
@@ -245,7 +249,11 @@ impl<'a> View<'a> {
                         step.done = true;
                     }
                 }
-                What::Teardown => break,
+                What::Teardown => {
+                    self.end_step(at);
+                    clearing_up = true;
+                }
+                What::Sent { purpose, .. } if clearing_up && *purpose != Purpose::Probe => break,
                 What::Sent { purpose, bytes } => {
                     match purpose {
                         Purpose::Data => reader.data_sent(bytes),
@@ -255,7 +263,7 @@ impl<'a> View<'a> {
                         Purpose::Recovery => reader.dialogue_over(),
                     }
                     let sent = Serial::Sent { at, purpose: *purpose, bytes: bytes.clone() };
-                    if let Some(step) = self.steps.last_mut() {
+                    if let Some(step) = self.steps.last_mut().filter(|_| !clearing_up) {
                         step.serial.push(sent);
                     }
                 }
@@ -263,13 +271,16 @@ impl<'a> View<'a> {
                     reader.push(bytes);
                     while let Some(read) = reader.next_item() {
                         self.see_message(at, &read.item, reading);
-                        let printed = Serial::Printed { at, end: read.end, item: read.item };
-                        if let Some(step) = self.steps.last_mut() {
-                            step.serial.push(printed);
+                        match (self.steps.last_mut(), read.item) {
+                            (_, Item::Line(line)) if clearing_up => self.late.push((at, line)),
+                            (Some(step), item) if !clearing_up => {
+                                step.serial.push(Serial::Printed { at, end: read.end, item });
+                            }
+                            _ => {}
                         }
                     }
                 }
-                What::Silence { awaited, waited_ms } => {
+                What::Silence { awaited, waited_ms } if !clearing_up => {
                     if let Some(step) = self.steps.last_mut() {
                         step.silences.push((at, awaited.clone(), *waited_ms));
                     }

@@ -106,7 +106,7 @@ fn the_format_is_told_with_every_key_and_step() {
 #[case("baud = 115200", "baud = 5_000_000_000", "5_000", "`baud` in [serial] is 5000000000, too large")]
 #[case("baud = 115200", "baud = '115200'", "'115200'", "`baud` in [serial] is a text, not a whole number")]
 #[case("line_end = \"\\r\\n\"", "line_end = ';'", "';'", "`;` does not end a command line")]
-#[case("hold = 3000", "hold = 0", "0\n", "`hold` in [time] is 0, less than 1")]
+#[case("hold = 2000", "hold = 0", "0\n", "`hold` in [time] is 0, less than 1")]
 #[case("cache = 4", "cache = -4", "-4", "`cache` in [behaviour] is -4, less than 0")]
 #[case(
     "single_connection = true",
