@@ -136,6 +136,17 @@ impl<'p> Dialogue<'p> {
         }
     }
 
+    /// The success lines that the module still owes; they may come after the limit has passed.
+    pub fn owed(&self) -> Vec<String> {
+        if self.stage() == Stage::Settled {
+            return Vec::new();
+        }
+        let o = &self.outcome;
+        let answer = self.exchange.answer.iter().filter(|_| o.answer.is_none());
+        let result = self.results.iter().filter(|_| o.result.is_none());
+        answer.chain(result).map(|t| t.source().to_owned()).collect()
+    }
+
     /// The profile's information responses of which none came, if that is so.
     pub fn missing_info(&self) -> Option<String> {
         let missing = !self.exchange.info.is_empty() && self.outcome.info.is_empty();

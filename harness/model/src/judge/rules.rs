@@ -273,7 +273,7 @@ fn closed_unasked(case: &Case, view: &View<'_>) -> Option<Finding> {
 
 /// A success line that no command is waiting for.
 fn unasked_success(_: &Case, view: &View<'_>) -> Option<Finding> {
-    let mut outstanding: BTreeMap<Vec<u8>, usize> = BTreeMap::new();
+    let mut outstanding = owed_for_sent_again(view);
     let unasked = |outstanding: &mut BTreeMap<Vec<u8>, usize>, at: usize, line: &[u8]| match outstanding
         .get_mut(line)
     {
@@ -305,10 +305,8 @@ fn unasked_success(_: &Case, view: &View<'_>) -> Option<Finding> {
                 return Some(finding);
             }
         }
-        for one in told {
-            for line in one.awaited.split(" or ").filter(|_| one.stage != crate::at::Stage::Settled) {
-                *outstanding.entry(line.as_bytes().to_vec()).or_default() += 1;
-            }
+        for line in told.flat_map(|one| &one.owed) {
+            *outstanding.entry(line.clone().into_bytes()).or_default() += 1;
         }
     }
     // Behind the last step the bench asks only whether the port answers.
@@ -328,6 +326,31 @@ fn unasked_success(_: &Case, view: &View<'_>) -> Option<Finding> {
     let late = view.late.iter().enumerate().filter(|(i, _)| Some(*i) != probe).map(|(_, late)| late);
     late.filter(|(_, line)| means_success(view, line) && !borne(view, last, line))
         .find_map(|(at, line)| unasked(&mut outstanding, *at, line))
+}
+
+/// Success lines that may come for publications sent again after a reconnection: their own command was answered, or given up,
+/// before, and no document says whether the module tells of them.
+fn owed_for_sent_again(view: &View<'_>) -> BTreeMap<Vec<u8>, usize> {
+    let mut owed: BTreeMap<Vec<u8>, usize> = BTreeMap::new();
+    let mut released: BTreeSet<u16> = BTreeSet::new();
+    for p in module_packets(view) {
+        let qos = match &p.packet.body {
+            Body::Publish(publish) if publish.dup => publish.qos,
+            Body::PubRel(ack) if !released.insert(ack.id) => 2,
+            _ => continue,
+        };
+        let publishing =
+            ["publish", "publish-data"].into_iter().filter_map(|step| view.profile.steps.get(step));
+        let lines: BTreeSet<&str> = publishing
+            .flat_map(|s| &s.exchanges)
+            .flat_map(|e| e.results(qos))
+            .map(LineTemplate::source)
+            .collect();
+        for line in lines {
+            *owed.entry(line.as_bytes().to_vec()).or_default() += 1;
+        }
+    }
+    owed
 }
 
 /// Whether a line means success somewhere in the profile.

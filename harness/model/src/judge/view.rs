@@ -75,6 +75,8 @@ pub struct Told {
     pub stage: Stage,
     /// The same in words.
     pub awaited: String,
+    /// Success lines that were still owed at the end.
+    pub owed: Vec<String>,
     /// An information response of the profile that did not come.
     pub missing_info: Option<String>,
     /// How much of it the document describes.
@@ -421,6 +423,7 @@ fn hear(view: &mut StepView, step: Option<&Step>, profile: &Profile) {
         one.outcome = dialogue.outcome().clone();
         one.stage = dialogue.stage();
         one.awaited = dialogue.awaited();
+        one.owed = dialogue.owed();
         one.missing_info = dialogue.missing_info();
         if is_probe { probe = Some(one) } else { told.push(one) }
     };
@@ -463,6 +466,7 @@ impl Told {
             outcome: Outcome::default(),
             stage: Stage::Answer,
             awaited: String::new(),
+            owed: Vec::new(),
             missing_info: None,
             known: exchange.known,
             cites: exchange.cites.clone(),
