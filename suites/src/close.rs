@@ -31,6 +31,13 @@ pub(crate) fn cases(cx: &Context<'_>) -> Vec<Case> {
         )
         .steps(then(connected_with(cx, true, 10), [Do(disconnect()), Idle { seconds: 20 }]))
         .expect([ended_by_disconnect()]),
+        case(
+            "close/no-second-connect",
+            "after DISCONNECT no other CONNECT goes out on the same TCP connection",
+            &["MQTT-3.14.4-2", "MQTT-3.1.0-2"],
+        )
+        .steps(then(connected(cx), [Do(disconnect()), Try(connect(true, KEEP_ALIVE)), Quiet]))
+        .expect([ended_by_disconnect()]),
         case("close/then-refuses", "after the end nothing is published", &[])
             .steps(then(connected(cx), [Do(disconnect()), Do(close()), Wait(Await::Closed)]))
             .steps([Refuse(publish(&topic(cx, "out"), 0, "too late"))])

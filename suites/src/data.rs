@@ -44,6 +44,7 @@ pub(crate) fn cases(cx: &Context<'_>) -> Vec<Case> {
             "data that read like AT traffic are data",
             b"x\r\nOK\r\nERROR\r\n>\r\nAT+MIPCLOSE\r\n".to_vec(),
         ),
+        arrives("plus", "+++ in the data is data", b"a+++b\r\n+++".to_vec()),
         arrives(
             "escapes-are-data",
             "what is an escape in a command is plain data after the prompt",

@@ -8,7 +8,7 @@ use atspec_model::{
 use crate::words::*;
 
 /// The keep alive of these cases, in seconds: long enough that a bench's latency does not matter, also by the clock factor.
-const SECONDS: u16 = 24;
+const SECONDS: u16 = 40;
 
 pub(crate) fn cases(cx: &Context<'_>) -> Vec<Case> {
     let t = topic(cx, "in");
@@ -26,7 +26,7 @@ pub(crate) fn cases(cx: &Context<'_>) -> Vec<Case> {
         )
         .steps(then(
             connected_with(cx, true, SECONDS / 2),
-            [Try(connect(true, KEEP_ALIVE).with("clean", "2")), Idle { seconds: u32::from(SECONDS) * 5 / 4 }],
+            [Try(connect(true, KEEP_ALIVE).with("clean", "2")), Idle { seconds: u32::from(SECONDS) * 7 / 8 }],
         ))
         .expect([some(PacketType::PingReq, "within the keep alive", |_| true)]),
         case(
@@ -37,7 +37,7 @@ pub(crate) fn cases(cx: &Context<'_>) -> Vec<Case> {
         .steps(then(
             connected_with(cx, true, SECONDS),
             [
-                Idle { seconds: u32::from(SECONDS) * 5 / 2 },
+                Idle { seconds: u32::from(SECONDS) * 7 / 4 },
                 Check(publish(&topic(cx, "out"), 1, "still here")),
             ],
         ))

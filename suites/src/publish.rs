@@ -224,7 +224,20 @@ pub(crate) fn acknowledgements(
         ))
         .expect([publications(vec![sent(&t, qos, "never acknowledged")])])
     };
+    let foreign = case(
+        &format!("{suite}/puback-of-another"),
+        "success is not reported for the PUBACK of another packet id",
+        handshake(1),
+    )
+    .steps(then(
+        connected(cx),
+        [
+            Broker(Command::Rule(Rule::to_module(PacketType::PubAck, Action::Id(54_321)))),
+            NoSuccess(publish(&t, 1, "answered for another")),
+        ],
+    ));
     vec![
+        foreign,
         held("puback", PacketType::PubAck, 1),
         held("pubrec", PacketType::PubRec, 2),
         held("pubcomp", PacketType::PubComp, 2),

@@ -1,7 +1,8 @@
 //! Received messages printed as they come: exact bytes, framed by their length, acknowledged by QoS.
 
 use atspec_model::{
-    case::{Await, Case, Context, Step},
+    case::{Await, Case, Context, Expect, Step, Unmet},
+    judge::WirePacket,
     mqtt::{Ack, Body, PacketType, Publish, Text, encode},
     partner::{Action, Command, Rule},
 };
@@ -92,8 +93,17 @@ fn payloads(cx: &Context<'_>) -> Vec<Case> {
         whole(cx, "every-byte", "all 256 byte values are printed as they came", &every),
         whole(cx, "utf-8", "the declared length counts bytes, not characters", "温度 21 °C".as_bytes()),
         whole(cx, "one-byte", "a message of one byte is printed", b"x"),
-        whole(cx, "empty", "a message without payload is printed with length 0", b"").should(),
+        whole(cx, "empty", "a message without payload is printed with length 0", b""),
     ];
+    let longish = topic(cx, &"x".repeat(64_usize.saturating_sub(topic(cx, "").len())));
+    cases.push(
+        case("receive/topic-64", "a message on a topic of 64 bytes is printed with its whole topic", &[])
+            .steps(then(
+                subscribed(cx, &topic(cx, "#"), 0),
+                [other_publishes(&longish, 0, "near"), Wait(Await::Messages(1))],
+            ))
+            .expect([printed(vec![(longish, b"near".to_vec())])]),
+    );
     let long = topic(cx, &"level/".repeat(40));
     cases.push(
         case("receive/long-topic", "a message on a topic of some 250 bytes is printed too", &[])
@@ -142,8 +152,7 @@ fn payloads(cx: &Context<'_>) -> Vec<Case> {
 }
 
 /// The last message printed is this one; what came before is not judged.
-fn last_printed(topic: &str, payload: &'static [u8]) -> atspec_model::case::Expect {
-    use atspec_model::case::{Expect, Unmet};
+fn last_printed(topic: &str, payload: &'static [u8]) -> Expect {
     let topic = topic.to_owned();
     Expect::new(format!("at last the message `{}`", payload.escape_ascii()), move |view| {
         match view.messages.last() {
@@ -198,6 +207,22 @@ fn repetitions(cx: &Context<'_>) -> Vec<Case> {
             count(PacketType::PubComp, 1),
         ]),
         case(
+            "receive/qos2-id-again",
+            "a packet id that comes again after PUBCOMP brings a new message",
+            &["MQTT-4.3.3-2"],
+        )
+        .steps(then(subscribed(cx, &t, 2), [unheard(PacketType::PubRec), unheard(PacketType::PubComp)]))
+        .steps((1..=2).flat_map(|n| {
+            [
+                raw(2, false, if n == 1 { "the first" } else { "the second" }),
+                Wait(Await::FromModule(PacketType::PubRec, n)),
+                Broker(Command::Inject(encode(&Body::PubRel(Ack { id: 77 })))),
+                Wait(Await::FromModule(PacketType::PubComp, n)),
+            ]
+        }))
+        .steps([Wait(Await::Messages(2))])
+        .expect([printed(vec![(t.clone(), b"the first".to_vec()), (t.clone(), b"the second".to_vec())])]),
+        case(
             "receive/qos1-id-again",
             "a packet id that comes again after PUBACK brings a new message",
             &["MQTT-4.3.2-2"],
@@ -210,12 +235,18 @@ fn repetitions(cx: &Context<'_>) -> Vec<Case> {
                 Wait(Await::FromModule(PacketType::PubAck, 1)),
                 raw(1, false, "the second"),
                 Wait(Await::FromModule(PacketType::PubAck, 2)),
-                Wait(Await::Messages(2)),
+                raw(1, true, "the third, with DUP"),
+                Wait(Await::FromModule(PacketType::PubAck, 3)),
+                Wait(Await::Messages(3)),
             ],
         ))
         .expect([
-            printed(vec![(t.clone(), b"the first".to_vec()), (t.clone(), b"the second".to_vec())]),
-            count(PacketType::PubAck, 2),
+            printed(vec![
+                (t.clone(), b"the first".to_vec()),
+                (t.clone(), b"the second".to_vec()),
+                (t.clone(), b"the third, with DUP".to_vec()),
+            ]),
+            count(PacketType::PubAck, 3),
         ]),
     ]
 }
@@ -248,7 +279,7 @@ fn sequences(cx: &Context<'_>) -> Vec<Case> {
         .steps([Wait(Await::Messages(30))])
         .steps(until_acknowledged(1, 30))
         .steps([Quiet])
-        .expect([printed(expected(30)), acknowledged(1)]),
+        .expect([printed(expected(30)), acknowledged(1), in_order(PacketType::PubAck)]),
         case(
             "receive/burst-qos2",
             "messages of QoS 2 in a row are printed once each, in order",
@@ -258,7 +289,7 @@ fn sequences(cx: &Context<'_>) -> Vec<Case> {
         .steps([Wait(Await::Messages(10))])
         .steps(until_acknowledged(2, 10))
         .steps([Quiet])
-        .expect([printed(expected(10)), acknowledged(2)]),
+        .expect([printed(expected(10)), acknowledged(2), in_order(PacketType::PubRec)]),
         case("receive/long-then-short", "a short message after a long one has no tail of it", &[])
             .steps(then(
                 subscribed(cx, &t, 0),
@@ -291,4 +322,17 @@ fn sequences(cx: &Context<'_>) -> Vec<Case> {
                 publications(vec![sent(&topic(cx, "out"), 1, "first"), sent(&topic(cx, "out"), 1, "second")]),
             ]),
     ]
+}
+
+/// Acknowledgements of the type in the order in which the messages came.
+fn in_order(kind: PacketType) -> Expect {
+    Expect::new(format!("{kind} in the order of the messages"), move |view| {
+        let came: Vec<u16> = view.to_module(PacketType::Publish).filter_map(|p| p.packet.id()).collect();
+        let answered: Vec<&WirePacket> = view.from_module(kind).collect();
+        let wrong = answered.iter().zip(&came).find(|(p, id)| p.packet.id() != Some(**id));
+        match wrong {
+            Some((p, id)) => Err(Unmet::at(format!("{} where id {id} was due", p.packet), p.at)),
+            None => Ok(()),
+        }
+    })
 }

@@ -10,6 +10,7 @@ use crate::words::*;
 
 pub(crate) fn cases(cx: &Context<'_>) -> Vec<Case> {
     let mut cases = wrong_state(cx);
+    cases.extend(wrong_topics(cx));
     cases.extend(wrong_arguments(cx));
     cases
 }
@@ -64,6 +65,28 @@ fn wrong_state(cx: &Context<'_>) -> Vec<Case> {
         );
     }
     cases
+}
+
+/// Topics and filters that MQTT forbids must not go out, so they cannot be answered with success.
+fn wrong_topics(cx: &Context<'_>) -> Vec<Case> {
+    let (multi, single) = (topic(cx, "t/#"), topic(cx, "+/t"));
+    let (glued, inner) = (topic(cx, "t#"), topic(cx, "#/t"));
+    let wrong = |name: &str, asks: &str, cites: &[&str], op: Op| {
+        case(&format!("refuse/{name}"), asks, cites).steps(then(connected(cx), [Refuse(op)]))
+    };
+    let wildcards: &[&str] = &["MQTT-3.3.2-2", "MQTT-4.7.1-1"];
+    vec![
+        wrong("publish-hash", "a topic with # cannot be published on", wildcards, publish(&multi, 0, "x")),
+        wrong("publish-plus", "a topic with + cannot be published on", wildcards, publish(&single, 0, "x")),
+        wrong(
+            "publish-empty-topic",
+            "an empty topic cannot be published on",
+            &["MQTT-4.7.3-1"],
+            publish("", 0, "x"),
+        ),
+        wrong("subscribe-hash-glued", "# stands alone in its level", &["MQTT-4.7.1-2"], subscribe(&glued, 0)),
+        wrong("subscribe-hash-inside", "# stands last in a filter", &["MQTT-4.7.1-2"], subscribe(&inner, 0)),
+    ]
 }
 
 /// An operation whose arguments are tried, what it needs before it, and how to see that the module still works.

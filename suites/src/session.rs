@@ -84,6 +84,16 @@ fn resending(cx: &Context<'_>) -> Vec<Case> {
             Wait(Await::Closed),
         ]))
         .expect([closed_by_module()]),
+        case("session/lost-refuses", "after a lost connection QoS 0 is not reported as sent either", &[])
+            .steps(then(
+                connected(cx),
+                [
+                    Broker(Command::Close(Close::Rst)),
+                    Wait(Await::Closed),
+                    Quiet,
+                    NoSuccess(publish(&t, 0, "into the void")),
+                ],
+            )),
         case("session/lost-claims-nothing", "after a lost connection no publication is reported as successful", &[])
             .steps(then(connected(cx), [
                 Broker(Command::Close(Close::Fin)),

@@ -100,6 +100,25 @@ fn answers(cx: &Context<'_>) -> Vec<Case> {
             .steps(then(connected(cx), [Held { packet: PacketType::SubAck, op: subscribe(&t, 1) }])),
         case("subscribe/no-suback", "success is not reported where SUBACK never comes", &[])
             .steps(then(connected(cx), [on_suback(Action::Withhold), NoSuccess(subscribe(&t, 1))])),
+        case(
+            "subscribe/suback-of-another",
+            "success is not reported for the SUBACK of another packet id",
+            &["MQTT-3.8.4-2"],
+        )
+        .steps(then(connected(cx), [on_suback(Action::Id(54_321)), NoSuccess(subscribe(&t, 1))])),
+        case(
+            "subscribe/ids-in-flight",
+            "a SUBSCRIBE takes a packet id that is not in use while another waits for its SUBACK",
+            &["MQTT-2.3.1-2"],
+        )
+        .steps(then(
+            connected(cx),
+            [
+                on_suback(Action::Withhold),
+                NoSuccess(subscribe(&t, 1)),
+                NoSuccess(subscribe(&topic(cx, "another"), 1)),
+            ],
+        )),
         case("subscribe/refused", "success is not reported where SUBACK refuses (0x80)", &[])
             .steps(then(connected(cx), [on_suback(Action::Code(0x80)), NoSuccess(subscribe(&t, 1))])),
     ]

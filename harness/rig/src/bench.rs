@@ -126,7 +126,7 @@ impl<'p> Bench<'p> {
             host: self.options.advertise.clone().unwrap_or_else(|| self.local.ip().to_string()),
             port: self.local.port(),
             closed_port: self.closed_port,
-            // Both cases of letters, so that a module that changes one shows.
+            // As long as every server must accept (MQTT-3.1.3-5), so that a shorter buffer shows. Both cases of letters, so that a module that changes one shows.
             client: format!("At{key}"),
             username: format!("User{short}"),
             password: format!("Pass{short}"),
@@ -178,7 +178,7 @@ async fn closed_port(near: SocketAddr) -> io::Result<u16> {
     Ok(TcpListener::bind(SocketAddr::new(near.ip(), 0)).await?.local_addr()?.port())
 }
 
-/// Twelve letters and digits that follow from the text alone (FNV-1a), the same on every machine.
+/// Twenty-one letters and digits that follow from the text alone (FNV-1a), the same on every machine.
 fn mix(text: &str) -> String {
     let mut hash = 0xcbf2_9ce4_8422_2325_u64;
     for byte in text.bytes() {
@@ -186,7 +186,7 @@ fn mix(text: &str) -> String {
     }
     // One more round, since FNV mixes its last bytes poorly.
     hash = (hash ^ (hash >> 32)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    (0..12)
+    (0..21)
         .map(|_| {
             let digit = b"abcdefghijklmnopqrstuvwxyz0123456789"[usize::try_from(hash % 36).unwrap_or(0)];
             hash = (hash / 36) ^ hash.rotate_left(11);

@@ -13,8 +13,9 @@ use crate::{
     verdict::Verdict,
 };
 
-/// What the interval between two packets may exceed the keep alive by on any bench: the latency of the line and of the scheduler.
-const KEEP_ALIVE_SLACK_US: u64 = 400_000;
+/// What the interval between two packets may exceed the keep alive by, for the scheduler of any bench; a twentieth of the keep
+/// alive comes to it for the latency of a line.
+const KEEP_ALIVE_SLACK_US: u64 = 250_000;
 
 /// Looks at every packet and every line of the case.
 pub(super) fn judge(case: &Case, view: &View<'_>) -> Vec<Finding> {
@@ -214,7 +215,8 @@ fn keep_alive(_: &Case, view: &View<'_>) -> Option<Finding> {
             continue;
         }
         let seconds = connect.keep_alive;
-        let limit = view.header.settings.scaled_us(u64::from(seconds) * 1000) + KEEP_ALIVE_SLACK_US;
+        let keep_alive = view.header.settings.scaled_us(u64::from(seconds) * 1000);
+        let limit = keep_alive + keep_alive / 20 + KEEP_ALIVE_SLACK_US;
         let module = view.packets.iter().filter(on).filter(|p| p.from == Side::Module && p.at > start.at);
         let disconnected = module.clone().any(|p| p.packet.kind == PacketType::Disconnect);
         let end = connection.closed.first().map(|(at, ..)| *at).or_else(|| last_event(view));

@@ -82,6 +82,8 @@ fn firmness(told: &Told) -> Verdict {
     match told.known {
         Known::Full => Verdict::Fail,
         Known::Name if told.outcome.refusal.is_some() || told.outcome.failure.is_some() => Verdict::Fail,
+        // It followed the dialogue up to the data, and then there was no final result code at all (V.250 5.7.1).
+        Known::Name if told.outcome.prompted.is_some() && !told.outcome.answered() => Verdict::Fail,
         Known::Name | Known::Family => Verdict::Inconclusive,
     }
 }
