@@ -10,6 +10,7 @@ use crate::{receive::until_acknowledged, words::*};
 pub(crate) fn cases(cx: &Context<'_>) -> Vec<Case> {
     let Some(places) = cx.profile.behaviour.cache else { return Vec::new() };
     let t = topic(cx, "in");
+    let other = topic(cx, "in/other");
     let text = |n: usize| format!("cached message {n}");
     let delivered = |range: std::ops::RangeInclusive<usize>| {
         range.flat_map(|n| [other_publishes(&t, 0, text(n)), Wait(Await::Messages(n))]).collect::<Vec<_>>()
@@ -59,6 +60,19 @@ pub(crate) fn cases(cx: &Context<'_>) -> Vec<Case> {
                 ],
             ))
             .expect([same_place_again(), taken_out(messages(1..=2))]),
+        case("cache/topics", "cached messages keep their own topics", &[])
+            .steps(then(connected(cx), [Do(subscribe(&t, 0)), Do(subscribe(&other, 0)), Do(message_mode(1))]))
+            .steps([
+                other_publishes(&t, 0, text(1)),
+                Wait(Await::Messages(1)),
+                other_publishes(&other, 0, text(2)),
+                Wait(Await::Messages(2)),
+                Check(read_messages()),
+            ])
+            .expect([taken_out(vec![
+                (t.clone(), text(1).into_bytes()),
+                (other.clone(), text(2).into_bytes()),
+            ])]),
         case("cache/empty", "reading an empty cache prints no message", &[])
             .steps(then(caching(), [Check(read_messages())]))
             .expect([taken_out(vec![])]),

@@ -8,7 +8,7 @@ use atspec_model::{
 use crate::words::*;
 
 /// The keep alive of these cases, in seconds: long enough that a bench's latency does not matter, also by the clock factor.
-const SECONDS: u16 = 40;
+const SECONDS: u16 = 32;
 
 pub(crate) fn cases(cx: &Context<'_>) -> Vec<Case> {
     let t = topic(cx, "in");

@@ -7,6 +7,10 @@ use atspec_model::{
 
 use crate::words::*;
 
+/// Lengths around the sizes that buffers have.
+pub(crate) const BUFFERS: [usize; 14] =
+    [127, 128, 129, 255, 256, 257, 511, 512, 513, 1023, 1024, 1025, 2047, 2048];
+
 pub(crate) fn cases(cx: &Context<'_>) -> Vec<Case> {
     let t = topic(cx, "t");
     let mut cases = Vec::new();
@@ -25,7 +29,15 @@ pub(crate) fn cases(cx: &Context<'_>) -> Vec<Case> {
     for len in [64, 65, 128, 256] {
         cases.push(long_topic(cx, len));
     }
-    for len in [127, 128, 255, 256, 257, 511, 512, 1023, 1024, 1025] {
+    let fits = |name: &str, len: usize| {
+        cx.profile.argument("publish", name).and_then(|a| a.length).is_none_or(|(_, max)| len <= max)
+    };
+    for len in BUFFERS.into_iter().filter(|&len| fits("payload", len)) {
+        cases.push(arrives(cx, "publish-buffer", len, publish(&t, 1, letters(len))));
+    }
+    let range = cx.profile.argument("publish-data", "len").and_then(|a| a.range);
+    let longest = range.and_then(|(_, max)| usize::try_from(max).ok()).unwrap_or(usize::MAX);
+    for len in BUFFERS.into_iter().filter(|&len| len <= longest) {
         cases.push(arrives(cx, "publish-data-buffer", len, publish_data(&t, 1, letters(len))));
     }
     cases

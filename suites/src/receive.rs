@@ -7,7 +7,7 @@ use atspec_model::{
     partner::{Action, Command, Rule},
 };
 
-use crate::words::*;
+use crate::{limits::BUFFERS, words::*};
 
 pub(crate) fn cases(cx: &Context<'_>) -> Vec<Case> {
     let mut cases: Vec<Case> = (0..=2).map(|qos| of_qos(cx, qos)).collect();
@@ -165,6 +165,12 @@ fn last_printed(topic: &str, payload: &'static [u8]) -> Expect {
     })
 }
 
+/// Lengths around the sizes that buffers have, as far as the module prints them whole.
+fn buffers(cx: &Context<'_>) -> impl Iterator<Item = usize> + use<> {
+    let max = cx.profile.behaviour.receive_max.unwrap_or(usize::MAX);
+    BUFFERS.into_iter().filter(move |&len| len <= max)
+}
+
 /// What the broker may do with packet ids: the same message twice, or an id used again.
 fn repetitions(cx: &Context<'_>) -> Vec<Case> {
     let t = topic(cx, "in");
@@ -264,6 +270,18 @@ fn sequences(cx: &Context<'_>) -> Vec<Case> {
             .steps(then(subscribed(cx, &t, 0), steps(5, 0)))
             .steps([Wait(Await::Messages(5)), Quiet])
             .expect([printed(expected(5))]),
+        case(
+            "receive/buffer-lengths",
+            "messages of lengths around the sizes that buffers have are printed whole",
+            &[],
+        )
+        .steps(then(
+            subscribed(cx, &t, 0),
+            buffers(cx)
+                .zip(1..)
+                .flat_map(|(len, n)| [other_publishes(&t, 0, letters(len)), Wait(Await::Messages(n))]),
+        ))
+        .expect([printed(buffers(cx).map(|len| (t.clone(), letters(len))).collect())]),
         case("receive/lengths", "messages of every length from 1 to 64 bytes are printed whole", &[])
             .steps(then(
                 subscribed(cx, &t, 0),

@@ -49,9 +49,30 @@ fn wrong_state(cx: &Context<'_>) -> Vec<Case> {
                 Do(connect(true, KEEP_ALIVE)),
             ])
             .expect([connect_has("the configuration that was not refused", {
-                let client = cx.bindings.client.clone();
-                move |c| c.client_id.as_bytes() == client.as_bytes()
+                let (client, user) = (cx.bindings.client.clone(), cx.bindings.username.clone());
+                move |c| {
+                    c.client_id.as_bytes() == client.as_bytes()
+                        && c.username.as_ref().is_some_and(|u| u.as_bytes() == user.as_bytes())
+                }
             })]),
+    );
+    let inbound = topic(cx, "in");
+    cases.push(
+        case(
+            "refuse/message-mode-kept",
+            "a message mode that is refused leaves the one before in force",
+            &[],
+        )
+        .steps(then(
+            subscribed(cx, &inbound, 0),
+            [
+                Do(message_mode(0)),
+                Refuse(message_mode(0).with("mode", "2")),
+                other_publishes(&inbound, 0, "printed as before"),
+                Wait(Await::Messages(1)),
+            ],
+        ))
+        .expect([printed(vec![(inbound.clone(), b"printed as before".to_vec())])]),
     );
     for (name, op) in before_connect {
         cases.push(
