@@ -450,10 +450,9 @@ fn missing(view: &View<'_>, came: usize, wanted: usize) -> String {
 /// The module ends the connection itself.
 pub(crate) fn closed_by_module() -> Expect {
     Expect::new("the TCP connection closed by the module", |view| {
-        let ended =
-            |c: &&atspec_model::judge::Connection| c.closed.iter().any(|(_, by, _)| *by == Side::Module);
-        match view.connections.last() {
-            Some(last) if ended(&last) => Ok(()),
+        let spoken = view.connections.iter().rfind(|c| c.spoke);
+        match spoken.or(view.connections.last()) {
+            Some(last) if last.closed.iter().any(|(_, by, _)| *by == Side::Module) => Ok(()),
             Some(_) => Err(Unmet::missing("it stayed open")),
             None => Err(Unmet::not_provoked("there was no connection")),
         }

@@ -111,8 +111,9 @@ impl<'p> Bench<'p> {
         let answers = self.driver.bring_up().await.map_err(|stop| self.after(stop))?;
         if !answers {
             return Err(After::Dead(format!(
-                "the module does not answer on {}; check power, wiring and baud rate",
-                self.options.port
+                "the module does not answer on {}: {}; check power, wiring, baud rate and line ends",
+                self.options.port,
+                self.driver.printed()
             )));
         }
         self.driver.identity().await.map_err(|stop| self.after(stop))

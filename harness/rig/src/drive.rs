@@ -11,7 +11,7 @@ use atspec_model::{
     mqtt::PacketType,
     partner::{Action, Command, Rule},
     profile::Profile,
-    timeline::{Purpose, Settings, Side, What},
+    timeline::{Event, Purpose, Settings, Side, What},
 };
 use tokio::{
     sync::watch,
@@ -168,7 +168,10 @@ impl<'p> Driver<'p> {
     /// The exchanges of an operation, one after the other, until one does not succeed. The outcome of the last.
     async fn perform(&mut self, op: &Op, limit: ResultLimit) -> Result<Option<Outcome>, Stop> {
         let spoken = op.exchanges(self.profile).map_err(Stop::Fault)?;
+        self.catch_up();
         let opened = self.live.opened();
+        // What the module opens by this command may be accepted after it was answered: this holds until the next command.
+        self.live.opening = matches!(op.step.as_str(), "open" | "connect");
         let mut last = None;
         for one in spoken {
             let outcome = self.ask(&one, op.qos(), Purpose::Command, limit).await?;
@@ -202,6 +205,7 @@ impl<'p> Driver<'p> {
     async fn held(&mut self, packet: PacketType, op: &Op) -> Result<bool, Stop> {
         let spoken = op.exchanges(self.profile).map_err(Stop::Fault)?;
         let Some((last, first)) = spoken.split_last() else { return Ok(false) };
+        self.live.opening = op.step == "connect";
         for one in first {
             if !self.ask(one, op.qos(), Purpose::Command, None).await?.succeeded() {
                 return Ok(false);
@@ -433,6 +437,20 @@ impl<'p> Driver<'p> {
             self.settle().await?;
         }
         Ok(false)
+    }
+
+    /// What the module has printed since the last beginning, for people: it tells a wrong baud rate from a dead line.
+    pub fn printed(&self) -> String {
+        let received = |event: &Event| match &event.what {
+            What::Received { bytes } => bytes.clone(),
+            _ => Vec::new(),
+        };
+        let bytes: Vec<u8> =
+            self.recorder.since(0, |events| events.iter().flat_map(received).take(10_000).collect());
+        if bytes.is_empty() {
+            return "it printed nothing".to_owned();
+        }
+        format!("it printed `{}`", atspec_model::text::shortened(&bytes, 60))
     }
 
     /// What the module says it is: the first information response to the profile's `identify`.

@@ -16,6 +16,8 @@ pub(crate) struct Live {
     packets: BTreeMap<(Side, PacketType), usize>,
     open: BTreeSet<u32>,
     opened: usize,
+    /// Whether the module was told to open a connection: one that is opened otherwise, and never speaks, is somebody else's.
+    pub(crate) opening: bool,
     held: BTreeMap<PacketType, usize>,
 }
 
@@ -29,8 +31,10 @@ impl Live {
             self.next += 1;
             match &event.what {
                 What::Opened { conn, .. } => {
-                    self.open.insert(*conn);
-                    self.opened += 1;
+                    if self.opening {
+                        self.open.insert(*conn);
+                        self.opened += 1;
+                    }
                 }
                 What::Closed { conn, .. } | What::Stranger { conn, .. } => {
                     self.open.remove(conn);

@@ -247,7 +247,7 @@ fn closed_unasked(case: &Case, view: &View<'_>) -> Option<Finding> {
         .events
         .iter()
         .position(|e| matches!(e.what, What::Broker { .. } | What::Altered { .. }));
-    for connection in &view.connections {
+    for connection in view.connections.iter().filter(|c| c.spoke) {
         let Some((at, Side::Module, _)) = connection.closed.first() else { continue };
         let asked = view.steps.iter().filter(|s| s.begin < *at).any(|s| {
             let step = case.steps.get(s.index);

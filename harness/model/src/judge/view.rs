@@ -115,6 +115,8 @@ pub struct Connection {
     pub conn: u32,
     /// Index of the event that opened it.
     pub opened: usize,
+    /// Whether it carried a CONNECT that was taken as the module's. Any other may be somebody's who never spoke.
+    pub spoke: bool,
     /// Ends, in order: index of the event, who, how.
     pub closed: Vec<(usize, Side, Close)>,
     /// Bytes of an unfinished or unframable rest from the module.
@@ -174,6 +176,7 @@ impl<'a> View<'a> {
         };
         view.see_serial(&|index| is_reading(case, index));
         view.see_wire();
+        view.forget_silent_others(case);
         for step in &mut view.steps {
             hear(step, case.steps.get(step.index), profile);
         }
@@ -296,6 +299,21 @@ impl<'a> View<'a> {
         self.end_step(end.unwrap_or(self.timeline.events.len()));
     }
 
+    /// A connection that never spoke is the module's only if it was opened while the module was told to open one.
+    fn forget_silent_others(&mut self, case: &Case) {
+        let Self { connections, packets, steps, .. } = self;
+        for connection in connections.iter_mut() {
+            let own = |p: &WirePacket| p.conn == connection.conn && p.from == Side::Module;
+            connection.spoke = packets.iter().any(own);
+        }
+        let opening = |at: usize| {
+            let step = steps.iter().find(|s| (s.begin..s.end).contains(&at));
+            let op = step.and_then(|s| case.steps.get(s.index)).and_then(Step::op);
+            op.is_some_and(|op| matches!(op.step.as_str(), "open" | "connect"))
+        };
+        connections.retain(|c| c.spoke || opening(c.opened));
+    }
+
     fn end_step(&mut self, at: usize) {
         if let Some(step) = self.steps.last_mut() {
             step.end = step.end.min(at);
@@ -345,7 +363,14 @@ impl<'a> View<'a> {
                 What::Teardown => break,
                 What::Opened { conn, .. } if !strangers.contains(conn) => {
                     let (conn, closed, rest) = (*conn, Vec::new(), Vec::new());
-                    self.connections.push(Connection { conn, opened: at, closed, rest, broken: None });
+                    self.connections.push(Connection {
+                        conn,
+                        opened: at,
+                        spoke: false,
+                        closed,
+                        rest,
+                        broken: None,
+                    });
                     continue;
                 }
                 What::Closed { conn, by, how } => {
