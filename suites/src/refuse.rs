@@ -217,7 +217,7 @@ fn refused(subject: &Subject, name: &str, asks: &str, op: Op, level: Level) -> C
         .steps([Refuse(op)]);
     case.level = level;
     // A refused command changes nothing: the same command with right arguments still works, and with its own values.
-    case.steps.push(Do(subject.op.clone()));
+    case.steps.push(Check(subject.op.clone()));
     if subject.op.step.starts_with("publish") {
         case.steps.push(Wait(Await::FromModule(PacketType::Publish, 1)));
     }

@@ -13,7 +13,11 @@ pub(crate) struct Live {
     /// Index of the next event to look at.
     pub(crate) next: usize,
     framers: BTreeMap<(u32, Side), Framer>,
-    packets: BTreeMap<(Side, PacketType), usize>,
+    packets: BTreeMap<(u32, Side, PacketType), usize>,
+    /// Connections that are not the module's.
+    strangers: BTreeSet<u32>,
+    /// Connections that have begun with a CONNECT.
+    spoke: BTreeSet<u32>,
     open: BTreeSet<u32>,
     opened: usize,
     /// Whether the module was told to open a connection: one that is opened otherwise, and never speaks, is somebody else's.
@@ -36,8 +40,12 @@ impl Live {
                         self.opened += 1;
                     }
                 }
-                What::Closed { conn, .. } | What::Stranger { conn, .. } => {
+                What::Closed { conn, .. } => {
                     self.open.remove(conn);
+                }
+                What::Stranger { conn, .. } => {
+                    self.open.remove(conn);
+                    self.strangers.insert(*conn);
                 }
                 What::Altered { packet, action: Alteration::Held, .. } => {
                     *self.held.entry(*packet).or_default() += 1;
@@ -51,7 +59,10 @@ impl Live {
 
     /// Packets of a type from one side, over the whole case.
     pub(crate) fn count(&self, from: Side, kind: PacketType) -> usize {
-        self.packets.get(&(from, kind)).copied().unwrap_or(0)
+        let own = |conn: &u32| self.spoke.contains(conn) && !self.strangers.contains(conn);
+        let counts =
+            self.packets.iter().filter(|((conn, side, of), _)| own(conn) && (*side, *of) == (from, kind));
+        counts.map(|(_, n)| n).sum()
     }
 
     /// How often a packet of the type was held back.
@@ -74,7 +85,11 @@ impl Live {
         framer.push(bytes);
         while let Some(frame) = framer.next_frame() {
             if let Frame::Packet(raw) = frame {
-                *self.packets.entry((from, PacketType::of(raw[0]))).or_default() += 1;
+                let kind = PacketType::of(raw[0]);
+                if from == Side::Module && kind == PacketType::Connect {
+                    self.spoke.insert(conn);
+                }
+                *self.packets.entry((conn, from, kind)).or_default() += 1;
             }
         }
     }

@@ -49,7 +49,7 @@ pub struct Outcome {
 impl Outcome {
     /// Whether the module claimed success: the final result code, and the result line and prompt where they are needed.
     pub fn succeeded(&self) -> bool {
-        self.claimed() && (!self.needs_prompt || self.prompted.is_some())
+        self.claimed() && self.answer.is_some() && (!self.needs_prompt || self.prompted.is_some())
     }
 
     /// Whether the module said what means success, prompt or not. This is what must never be said of something that failed.

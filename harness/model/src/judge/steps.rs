@@ -53,7 +53,7 @@ pub(super) fn judge(case: &Case, view: &View<'_>) -> Vec<Finding> {
 /// A means: refused or without its result it provokes nothing; without any final result code the module is at fault.
 fn means(op: &Op, seen: &StepView) -> Option<Finding> {
     let told = seen.dialogues.iter().find(|t| !t.outcome.succeeded())?;
-    let silent = !told.outcome.answered() && told.outcome.result.is_none();
+    let silent = !told.outcome.answered();
     let verdict = if silent && told.known == Known::Full { Verdict::Fail } else { Verdict::Inconclusive };
     Some(unanswered(verdict, op, told, seen))
 }

@@ -151,8 +151,17 @@ impl Partner {
                 self.wire(conn, bytes);
             }
             Command::Close(how) => {
-                let conn = self.target().ok_or(NoConnection)?;
-                self.close(conn, how, "the case asked for it".to_owned(), now);
+                // Before CONNECT nobody knows which of several is the module's; the others lose nothing by being closed too.
+                let conns: Vec<ConnId> = match self.newest_of_module() {
+                    Some((conn, _)) => vec![conn],
+                    None => self.conns.keys().copied().collect(),
+                };
+                if conns.is_empty() {
+                    return Err(NoConnection);
+                }
+                for conn in conns {
+                    self.close(conn, how, "the case asked for it".to_owned(), now);
+                }
             }
             Command::HalfClose => {
                 let conn = self.target().ok_or(NoConnection)?;
