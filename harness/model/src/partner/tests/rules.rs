@@ -289,7 +289,9 @@ fn commands_need_a_connection() {
     assert_eq!(bench.closed[&1], Close::Rst, "the only one that may be the module's");
     bench.open(2);
     bench.open(3);
-    assert_eq!(bench.partner.command(Command::Close(Close::Rst), 0), Err(NoConnection), "which one?");
+    assert_eq!(bench.partner.command(Command::Inject(vec![0]), 0), Err(NoConnection), "which one?");
+    bench.order(Command::Close(Close::Rst));
+    assert_eq!((bench.closed[&2], bench.closed[&3]), (Close::Rst, Close::Rst), "strangers lose nothing by it");
 }
 
 #[test]
