@@ -34,11 +34,9 @@ impl Live {
         for event in events {
             self.next += 1;
             match &event.what {
-                What::Opened { conn, .. } => {
-                    if self.opening {
-                        self.open.insert(*conn);
-                        self.opened += 1;
-                    }
+                What::Opened { conn, .. } if self.opening => {
+                    self.open.insert(*conn);
+                    self.opened += 1;
                 }
                 What::Closed { conn, .. } => {
                     self.open.remove(conn);

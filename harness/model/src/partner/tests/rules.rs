@@ -291,7 +291,11 @@ fn commands_need_a_connection() {
     bench.open(3);
     assert_eq!(bench.partner.command(Command::Inject(vec![0]), 0), Err(NoConnection), "which one?");
     bench.order(Command::Close(Close::Rst));
-    assert_eq!((bench.closed[&2], bench.closed[&3]), (Close::Rst, Close::Rst), "strangers lose nothing by it");
+    assert_eq!(
+        (bench.closed[&2], bench.closed[&3]),
+        (Close::Rst, Close::Rst),
+        "strangers lose nothing by it"
+    );
 }
 
 #[test]
