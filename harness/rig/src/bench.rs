@@ -127,7 +127,8 @@ impl<'p> Bench<'p> {
             host: self.options.advertise.clone().unwrap_or_else(|| self.local.ip().to_string()),
             port: self.local.port(),
             closed_port: self.closed_port,
-            // As long as every server must accept (MQTT-3.1.3-5), so that a shorter buffer shows. Both cases of letters, so that a module that changes one shows.
+            // As long as every server must accept (MQTT-3.1.3-5), so that a shorter buffer shows; in both cases of
+            // letters, so that a module that changes one shows.
             client: format!("At{key}"),
             username: format!("User{short}"),
             password: format!("Pass{short}"),

@@ -120,7 +120,7 @@ fn no_success(op: &Op, seen: &StepView, view: &View<'_>) -> Option<Finding> {
     Some(finding.at(view.event_of(claim).unwrap_or(told.asked)))
 }
 
-/// A refused command sends nothing and opens nothing. What a connection sends by itself (keep-alive, acknowledgements), and the
+/// A refused command sends nothing. What a connection sends by itself (keep-alive, acknowledgements), and the
 /// DISCONNECT of a command before that may arrive late, is not the refused command's.
 fn nothing_sent(op: &Op, seen: &StepView, view: &View<'_>) -> Option<Finding> {
     let within = |at: usize| (seen.begin..seen.end).contains(&at);
