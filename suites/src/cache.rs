@@ -18,6 +18,11 @@ pub(crate) fn cases(cx: &Context<'_>) -> Vec<Case> {
     let messages = |range: std::ops::RangeInclusive<usize>| {
         range.map(|n| (t.clone(), text(n).into_bytes())).collect::<Vec<_>>()
     };
+    // Where a line of its own tells that a place is empty, no document says which final result code follows it.
+    let tells_empty = !cx.profile.message.empty.is_empty();
+    let empty_read = if tells_empty { Try(read_messages()) } else { Check(read_messages()) };
+    let unsaid = (!cx.profile.cites.contains_key("cache/frees-places"))
+        .then(|| format!("no clause of {} says that reading frees the places", cx.profile.name));
     let caching = || then(subscribed(cx, &t, 0), [Do(message_mode(1))]);
     vec![
         case("cache/announced", "a cached message is announced with its place, the first free one", &[])
@@ -59,7 +64,8 @@ pub(crate) fn cases(cx: &Context<'_>) -> Vec<Case> {
                     Do(read_messages()),
                 ],
             ))
-            .expect([same_place_again(), taken_out(messages(1..=2))]),
+            .expect([same_place_again(), taken_out(messages(1..=2))])
+            .unless(unsaid),
         case("cache/topics", "cached messages keep their own topics", &[])
             .steps(then(connected(cx), [Do(subscribe(&t, 0)), Do(subscribe(&other, 0)), Do(message_mode(1))]))
             .steps([
@@ -74,7 +80,7 @@ pub(crate) fn cases(cx: &Context<'_>) -> Vec<Case> {
                 (other.clone(), text(2).into_bytes()),
             ])]),
         case("cache/empty", "reading an empty cache prints no message", &[])
-            .steps(then(caching(), [Check(read_messages())]))
+            .steps(then(caching(), [empty_read]))
             .expect([taken_out(vec![])]),
         case("cache/off", "with caching switched off every message is printed as it comes", &[])
             .steps(then(subscribed(cx, &t, 0), [Do(message_mode(0))]))

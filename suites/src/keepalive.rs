@@ -18,6 +18,8 @@ pub(crate) fn cases(cx: &Context<'_>) -> Vec<Case> {
         inbound.extend([Idle { seconds: third }, other_publishes(&t, 0, format!("inbound {n}"))]);
     }
     inbound.push(Quiet);
+    let wrong = session(cx).with("clean", "2").with("disable_clean", "2");
+    let wrong = if cx.profile.takes("connect", "keepalive") { wrong.connect() } else { wrong.configure() };
     vec![
         case(
             "keepalive/after-refusal",
@@ -26,7 +28,7 @@ pub(crate) fn cases(cx: &Context<'_>) -> Vec<Case> {
         )
         .steps(then(
             connected_with(cx, true, SECONDS / 2),
-            [Try(connect(true, KEEP_ALIVE).with("clean", "2")), Idle { seconds: u32::from(SECONDS) * 7 / 8 }],
+            [Try(wrong), Idle { seconds: u32::from(SECONDS) * 7 / 8 }],
         ))
         .expect([some(PacketType::PingReq, "within the keep alive", |_| true)]),
         case(
@@ -38,7 +40,7 @@ pub(crate) fn cases(cx: &Context<'_>) -> Vec<Case> {
             connected_with(cx, true, SECONDS),
             [
                 Idle { seconds: u32::from(SECONDS) * 7 / 4 },
-                Check(publish(&topic(cx, "out"), 1, "still here")),
+                Check(send(cx, &topic(cx, "out"), 1, "still here")),
             ],
         ))
         .expect([

@@ -6,43 +6,90 @@
 #![cfg_attr(not(test), expect(clippy::wildcard_imports, reason = "`words` is the vocabulary of every suite"))]
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test panics to fail"))]
 
+mod again;
 mod cache;
 mod close;
+mod codes;
 mod connect;
+mod connect_ends;
+mod connect_less;
 mod data;
+mod exchange;
 mod flow;
 mod format;
+mod ids;
 mod keepalive;
 mod limits;
+mod loss;
 mod open;
+mod prompt;
 mod publish;
 mod receive;
+mod reconnect;
 mod refuse;
+mod secure;
 mod session;
+mod slots;
+mod status;
 mod subscribe;
+mod subscriptions;
+mod told;
+mod unused;
 mod will;
 mod words;
 
-use atspec_model::case::{Case, Context};
+use atspec_model::{
+    case::{Case, Context, Step},
+    mqtt::Level,
+};
 
 /// Every case for a module, in the order in which they are run; also those that do not apply to it.
 pub fn cases(cx: &Context<'_>) -> Vec<Case> {
-    let suites: [fn(&Context<'_>) -> Vec<Case>; 15] = [
+    let suites: [fn(&Context<'_>) -> Vec<Case>; 30] = [
+        connect_less::unconfigured,
         flow::cases,
+        exchange::cases,
         open::cases,
+        unused::cases,
+        secure::cases,
         connect::cases,
+        connect_ends::cases,
+        connect_less::cases,
+        status::cases,
+        codes::cases,
         publish::cases,
         data::cases,
+        prompt::cases,
+        ids::cases,
         subscribe::cases,
+        subscriptions::cases,
+        again::cases,
         receive::cases,
         cache::cases,
+        slots::cases,
         keepalive::cases,
         will::cases,
         session::cases,
+        loss::cases,
+        reconnect::cases,
         close::cases,
         refuse::cases,
         limits::cases,
         format::cases,
     ];
-    suites.iter().flat_map(|suite| suite(cx)).collect()
+    let mut cases: Vec<Case> = suites.iter().flat_map(|suite| suite(cx)).collect();
+    cases.iter_mut().for_each(number);
+    for case in cases.iter_mut().filter(|case| cx.profile.implied.contains(&case.id)) {
+        case.level = Level::Should;
+    }
+    cases
+}
+
+/// Vendors that leave the packet ids to the host get one for each operation of a case, in order; a publication of QoS 0 has none.
+fn number(case: &mut Case) {
+    for (op, id) in case.steps.iter_mut().filter_map(Step::op_mut).zip(1..) {
+        let publishes = op.step.starts_with("publish");
+        let id = if publishes && op.qos() == Some(0) { 0 } else { id };
+        op.values.entry("id".to_owned()).or_insert_with(|| id.to_string().into_bytes());
+    }
 }

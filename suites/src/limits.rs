@@ -1,7 +1,11 @@
 //! Documented maxima: one less and the maximum arrive byte-exact, one more is refused cleanly or arrives byte-exact.
 
+mod connection;
+mod topics;
+
 use atspec_model::{
     case::{Case, Context, Expect, Op, Unmet},
+    judge::{StepView, View, WirePacket},
     mqtt::PacketType,
 };
 
@@ -21,26 +25,35 @@ pub(crate) fn cases(cx: &Context<'_>) -> Vec<Case> {
         cases.push(beyond(cx, "publish-payload", max + 1, publish(&t, 1, letters(max + 1))));
     }
     if let Some((min, max)) = cx.profile.argument("publish-data", "len").and_then(|a| a.range) {
-        let lengths = [min, max - 1, max].map(|len| usize::try_from(len).unwrap_or(0));
+        // Whether a payload of no bytes is asked for at all is no document's business.
+        let lengths = [min.max(1), max - 1, max].map(|len| usize::try_from(len).unwrap_or(1));
         cases.extend(
             lengths.map(|len| arrives(cx, "publish-data-len", len, publish_data(&t, 1, letters(len)))),
         );
     }
-    for len in [64, 65, 128, 256] {
-        cases.push(long_topic(cx, len));
-    }
-    let fits = |name: &str, len: usize| {
-        cx.profile.argument("publish", name).and_then(|a| a.length).is_none_or(|(_, max)| len <= max)
-    };
-    for len in BUFFERS.into_iter().filter(|&len| fits("payload", len)) {
-        cases.push(arrives(cx, "publish-buffer", len, publish(&t, 1, letters(len))));
-    }
-    let range = cx.profile.argument("publish-data", "len").and_then(|a| a.range);
-    let longest = range.and_then(|(_, max)| usize::try_from(max).ok()).unwrap_or(usize::MAX);
-    for len in BUFFERS.into_iter().filter(|&len| len <= longest) {
-        cases.push(arrives(cx, "publish-data-buffer", len, publish_data(&t, 1, letters(len))));
-    }
+    cases.extend(topics::cases(cx));
+    cases.extend(buffers(cx, "publish", publish));
+    cases.extend(buffers(cx, "publish-data", publish_data));
+    cases.extend(command_lines(cx));
+    cases.extend(connection::cases(cx));
     cases
+}
+
+/// Payloads of lengths around the sizes that buffers have. Where the document tells no maximum, nobody promises that a length
+/// is accepted, only that nothing is cut.
+fn buffers(cx: &Context<'_>, step: &str, publish: fn(&str, u8, Vec<u8>) -> Op) -> Vec<Case> {
+    let t = topic(cx, "t");
+    let longest = longest_payload(cx, step);
+    let promised = longest.is_some() || cx.profile.behaviour.command_max.is_some();
+    let what = format!("{step}-buffer");
+    BUFFERS
+        .into_iter()
+        .filter(|&len| longest.is_none_or(|max| len <= max))
+        .map(|len| {
+            let op = publish(&t, 1, letters(len));
+            if promised { arrives(cx, &what, len, op) } else { never_cut(cx, &what, len, op) }
+        })
+        .collect()
 }
 
 /// A payload of this length arrives byte-exact.
@@ -51,65 +64,49 @@ fn arrives(cx: &Context<'_>, what: &str, len: usize, op: Op) -> Case {
         .expect([publications(vec![sent(&topic(cx, "t"), 1, payload)])])
 }
 
-/// A topic of this length, about which the document says nothing: refused, or whole; never cut.
-fn long_topic(cx: &Context<'_>, len: usize) -> Case {
-    let base = topic(cx, "");
-    let rest = letters(len.saturating_sub(base.len()));
-    let name = format!("{base}{}", String::from_utf8(rest).expect("letters"));
-    let wanted = name.clone();
-    let index = connected(cx).len();
-    case(
-        &format!("limits/publish-topic-{len}"),
-        &format!("a topic of {len} bytes is refused, or stands whole in PUBLISH"),
-        &[],
-    )
-    .steps(then(connected(cx), [Beyond(publish(&name, 1, "a long way"))]))
-    .expect([Expect::new("the whole topic, or a clean refusal", move |view| {
-        let claimed = view.step(index).is_some_and(atspec_model::judge::StepView::claimed);
-        let seen = view.from_module(PacketType::Publish).find_map(|p| Some((p.at, p.packet.as_publish()?)));
-        match seen {
-            Some((_, publish)) if publish.topic.as_bytes() == wanted.as_bytes() => Ok(()),
-            Some((at, publish)) => Err(Unmet::at(
-                format!("a topic of {} bytes: {:?}", publish.topic.as_bytes().len(), publish.topic),
-                at,
-            )),
-            None if claimed => Err(Unmet::missing("success, although nothing was sent")),
-            None => Ok(()),
-        }
-    })])
-}
-
-/// One beyond the maximum: refused cleanly is right, accepted byte-exact is worth a warning, anything else fails.
-fn beyond(cx: &Context<'_>, what: &str, len: usize, op: Op) -> Case {
-    let payload = op.values.get("payload").cloned().unwrap_or_default();
-    let index = connected(cx).len();
-    let exact = payload.clone();
-    let here = topic(cx, "t").into_bytes();
-    let refused_or_exact = Expect::new("a clean refusal, or the whole payload", move |view| {
-        let claimed = view.step(index).is_some_and(atspec_model::judge::StepView::claimed);
-        let beyond = |p: &atspec_model::judge::WirePacket| {
-            Some((p.at, p.packet.as_publish().filter(|m| m.topic.as_bytes() == here)?.clone()))
-        };
-        let seen = view.from_module(PacketType::Publish).find_map(beyond);
-        match seen {
-            Some((at, publish)) => match difference(&exact, &publish.payload) {
-                Some(difference) => Err(Unmet::at(difference, at)),
-                None => Ok(()),
-            },
-            None if claimed => Err(Unmet::missing("success, although nothing was sent")),
-            None => Ok(()),
-        }
-    });
+/// A payload of this length, about which the document says nothing: refused, or byte-exact.
+fn never_cut(cx: &Context<'_>, what: &str, len: usize, op: Op) -> Case {
+    let expected = refused_or_exact(cx, &op);
     case(
         &format!("limits/{what}-{len}"),
         &format!("a payload of {len} bytes is refused, or arrives byte-exact"),
         &[],
     )
-    .steps(then(
-        connected(cx),
-        [Beyond(op), Do(publish(&topic(cx, "t"), 1, "still works").with("topic", topic(cx, "after")))],
-    ))
-    .expect([refused_or_exact, accepted_warns(&topic(cx, "after"))])
+    .steps(then(connected(cx), [Beyond(op)]))
+    .expect([expected])
+}
+
+/// One beyond the maximum: refused cleanly is right, accepted byte-exact is worth a warning, anything else fails.
+fn beyond(cx: &Context<'_>, what: &str, len: usize, op: Op) -> Case {
+    let after = topic(cx, "after");
+    never_cut(cx, what, len, op)
+        .steps([Do(send(cx, &after, 1, "still works"))])
+        .expect([accepted_warns(&after)])
+}
+
+/// Whether the step just behind the connection was answered with success.
+fn claimed(view: &View<'_>, index: usize) -> bool {
+    view.step(index).is_some_and(StepView::claimed)
+}
+
+/// The whole payload on the wire, or no success and nothing sent.
+fn refused_or_exact(cx: &Context<'_>, op: &Op) -> Expect {
+    let index = connected(cx).len();
+    let exact = op.values.get("payload").cloned().unwrap_or_default();
+    let here = topic(cx, "t").into_bytes();
+    Expect::new("a clean refusal, or the whole payload", move |view| {
+        let own = |p: &WirePacket| {
+            Some((p.at, p.packet.as_publish().filter(|m| m.topic.as_bytes() == here)?.clone()))
+        };
+        match view.from_module(PacketType::Publish).find_map(own) {
+            Some((at, publish)) => match difference(&exact, &publish.payload) {
+                Some(difference) => Err(Unmet::at(difference, at)),
+                None => Ok(()),
+            },
+            None if claimed(view, index) => Err(Unmet::missing("success, although nothing was sent")),
+            None => Ok(()),
+        }
+    })
 }
 
 /// Acceptance beyond the maximum only warns; the publication that follows is not meant.
@@ -125,4 +122,26 @@ fn accepted_warns(after: &str) -> Expect {
         }
     })
     .should()
+}
+
+/// The longest command line that the document allows, and one that is too long however its end is counted.
+fn command_lines(cx: &Context<'_>) -> Vec<Case> {
+    let Some(max) = cx.profile.behaviour.command_max else { return Vec::new() };
+    let t = topic(cx, "t");
+    let shortest =
+        publish(&t, 1, "").exchanges(cx.profile).ok().and_then(|all| Some(all.first()?.line.len()));
+    let payload = |line: usize| Some(letters(line.checked_sub(shortest?)?));
+    let (whole, long) = (max - cx.profile.serial.line_end.len(), max + 4);
+    let mut cases = Vec::new();
+    if let Some(payload) = payload(whole) {
+        let op = publish(&t, 1, &payload);
+        let what = format!("a command line of {whole} characters and its end is taken whole");
+        cases.push(Case { asks: what, ..arrives(cx, "command", whole, op) });
+    }
+    if let Some(payload) = payload(long) {
+        let op = publish(&t, 1, &payload);
+        let what = format!("a command line of {long} characters is refused, or taken whole");
+        cases.push(Case { asks: what, ..beyond(cx, "command", long, op) });
+    }
+    cases
 }

@@ -13,8 +13,21 @@ pub(crate) fn cases(cx: &Context<'_>) -> Vec<Case> {
     let mut cases = wire(cx);
     cases.extend(escapes(cx));
     cases.extend(plain_payloads(cx));
+    cases.extend(spelled(cx));
     cases.extend(acknowledgements(cx, "publish", publish));
     cases
+}
+
+/// Every documented spelling of the command sends the same PUBLISH. The usual one is that of all other cases.
+fn spelled(cx: &Context<'_>) -> impl Iterator<Item = Case> {
+    let t = topic(cx, "out");
+    (1..spellings(cx, "publish")).map(move |spelling| {
+        let id = format!("publish/spelling-{}", spelling + 1);
+        case(&id, "another documented spelling of the command sends the same PUBLISH", &[])
+            .should()
+            .steps(then(connected(cx), [Check(publish(&t, 1, "987654321").spelled(spelling))]))
+            .expect([publications(vec![sent(&t, 1, "987654321")])])
+    })
 }
 
 fn wire(cx: &Context<'_>) -> Vec<Case> {
@@ -169,6 +182,17 @@ fn escapes(cx: &Context<'_>) -> Vec<Case> {
 /// Payloads that a parser may trip over although they need no escape.
 fn plain_payloads(cx: &Context<'_>) -> Vec<Case> {
     let t = topic(cx, "out");
+    // Without quotes a semicolon may begin another command (V.250 5.2.1), and blanks at the ends may be dropped.
+    let framed = quoted(cx, "publish", "payload");
+    let plain = |payload: &str| if framed { payload.to_owned() } else { payload.replace(';', "") };
+    let unframed = |name: &str| {
+        (name == "blanks" && !framed).then(|| {
+            format!(
+                "{} takes the payload without quotes, so blanks at its ends are nobody's",
+                cx.profile.name
+            )
+        })
+    };
     let payloads: [(&str, &str, &str); 7] = [
         ("comma", "commas in a quoted payload belong to it", "one,two,,three,"),
         ("blanks", "blanks at both ends of a quoted payload belong to it", "  between blanks  "),
@@ -181,9 +205,11 @@ fn plain_payloads(cx: &Context<'_>) -> Vec<Case> {
     payloads
         .into_iter()
         .map(|(name, asks, payload)| {
+            let payload = plain(payload);
             case(&format!("publish/{name}"), asks, &[])
-                .steps(then(connected(cx), [Check(publish(&t, 1, payload))]))
+                .steps(then(connected(cx), [Check(publish(&t, 1, &payload))]))
                 .expect([publications(vec![sent(&t, 1, payload)])])
+                .unless(unframed(name))
         })
         .collect()
 }

@@ -81,7 +81,7 @@ fn payloads(cx: &Context<'_>) -> Vec<Case> {
             cx,
             "looks-like-urc",
             "a payload that reads like a message is a payload",
-            b"a\r\n+MSUB: \"x\",3 byte,abc\r\nCLOSED\r\n",
+            &[b"a\r\n", a_message(cx).as_slice(), b"\r\nCLOSED\r\n"].concat(),
         ),
         whole(cx, "looks-like-prompt", "a payload that reads like a prompt is a payload", b"\r\n> \r\n>"),
         whole(
@@ -105,6 +105,10 @@ fn payloads(cx: &Context<'_>) -> Vec<Case> {
             .expect([printed(vec![(longish, b"near".to_vec())])]),
     );
     let long = topic(cx, &"level/".repeat(40));
+    let longest = cx.profile.argument("subscribe", "topic").and_then(|a| a.length);
+    let longer_topic = longest
+        .filter(|(_, max)| long.len() > *max)
+        .map(|(_, max)| format!("a topic of {} has {max} bytes at most", cx.profile.name));
     cases.push(
         case("receive/long-topic", "a message on a topic of some 250 bytes is printed too", &[])
             .should()
@@ -112,7 +116,8 @@ fn payloads(cx: &Context<'_>) -> Vec<Case> {
                 subscribed(cx, &topic(cx, "#"), 0),
                 [other_publishes(&long, 0, "far away"), Wait(Await::Messages(1))],
             ))
-            .expect([printed(vec![(long, b"far away".to_vec())])]),
+            .expect([printed(vec![(long, b"far away".to_vec())])])
+            .unless(longer_topic),
     );
     if let Some(max) = cx.profile.behaviour.receive_max {
         cases.push(whole(
@@ -139,7 +144,7 @@ fn payloads(cx: &Context<'_>) -> Vec<Case> {
                 [
                     other_publishes(&t, 0, letters(max + 1)),
                     Quiet,
-                    Step::Probe,
+                    Probe,
                     other_publishes(&t, 0, "still here"),
                     // How many messages are printed is not known, so nothing can be waited for.
                     Idle { seconds: 10 },
@@ -147,8 +152,31 @@ fn payloads(cx: &Context<'_>) -> Vec<Case> {
             ))
             .expect([last_printed(&t, b"still here")]),
         );
+        cases.extend(cut(cx, max));
     }
     cases
+}
+
+/// Where the document has longer messages cut, exactly so much of them is printed.
+fn cut(cx: &Context<'_>, max: usize) -> Vec<Case> {
+    let Some(cut) = cx.profile.message.cut else { return Vec::new() };
+    let of = |len: usize| {
+        let t = topic(cx, "in");
+        case(&format!("receive/cut-{len}"), &format!("a message of {len} bytes is printed cut to {cut}"), &[])
+            .steps(then(
+                subscribed(cx, &t, 1),
+                [other_publishes(&t, 1, letters(len)), Wait(Await::Messages(1)), Quiet],
+            ))
+            .expect([printed(vec![(t, letters(len)[..cut.min(len)].to_vec())])])
+    };
+    [max + 1, 4096].map(of).into()
+}
+
+/// What a message looks like on this module's serial line.
+fn a_message(cx: &Context<'_>) -> Vec<u8> {
+    let values = [("topic", "x"), ("len", "3"), ("link", "0"), ("payload", "abc")];
+    let values = values.map(|(name, value)| (name, value.as_bytes().to_vec())).into();
+    cx.profile.message.direct.first().map_or(b"+MSUB: \"x\",3 byte,abc".to_vec(), |form| form.fill(&values))
 }
 
 /// The last message printed is this one; what came before is not judged.
@@ -265,23 +293,28 @@ fn sequences(cx: &Context<'_>) -> Vec<Case> {
     let steps = |n: usize, qos: u8| {
         burst(n, qos).map(|(i, qos)| other_publishes(&t, qos, numbered(i))).collect::<Vec<_>>()
     };
+    let mut lengths = case(
+        "receive/buffer-lengths",
+        "messages of lengths around the sizes that buffers have are printed whole",
+        &[],
+    )
+    .steps(then(
+        subscribed(cx, &t, 0),
+        buffers(cx)
+            .zip(1..)
+            .flat_map(|(len, n)| [other_publishes(&t, 0, letters(len)), Wait(Await::Messages(n))]),
+    ))
+    .expect([printed(buffers(cx).map(|len| (t.clone(), letters(len))).collect())]);
+    // Where no document tells the longest, nobody promises any of them.
+    if cx.profile.behaviour.receive_max.is_none() {
+        lengths = lengths.should();
+    }
     vec![
         case("receive/five", "five messages in a row are printed, each once and in order", &[])
             .steps(then(subscribed(cx, &t, 0), steps(5, 0)))
             .steps([Wait(Await::Messages(5)), Quiet])
             .expect([printed(expected(5))]),
-        case(
-            "receive/buffer-lengths",
-            "messages of lengths around the sizes that buffers have are printed whole",
-            &[],
-        )
-        .steps(then(
-            subscribed(cx, &t, 0),
-            buffers(cx)
-                .zip(1..)
-                .flat_map(|(len, n)| [other_publishes(&t, 0, letters(len)), Wait(Await::Messages(n))]),
-        ))
-        .expect([printed(buffers(cx).map(|len| (t.clone(), letters(len))).collect())]),
+        lengths,
         case("receive/lengths", "messages of every length from 1 to 64 bytes are printed whole", &[])
             .steps(then(
                 subscribed(cx, &t, 0),
@@ -321,7 +354,7 @@ fn sequences(cx: &Context<'_>) -> Vec<Case> {
         case("receive/own", "a module subscribed to what it publishes receives its own message", &[])
             .steps(then(
                 subscribed(cx, &t, 0),
-                [Check(publish(&t, 0, "to myself")), Wait(Await::Messages(1))],
+                [Check(send(cx, &t, 0, "to myself")), Wait(Await::Messages(1))],
             ))
             .expect([printed(vec![(t.clone(), b"to myself".to_vec())])]),
         case("receive/during-commands", "messages that arrive during commands disturb neither", &[])
@@ -329,9 +362,9 @@ fn sequences(cx: &Context<'_>) -> Vec<Case> {
                 subscribed(cx, &t, 0),
                 [
                     other_publishes(&t, 0, "OK"),
-                    Check(publish(&topic(cx, "out"), 1, "first")),
+                    Check(send(cx, &topic(cx, "out"), 1, "first")),
                     other_publishes(&t, 0, "ERROR"),
-                    Check(publish(&topic(cx, "out"), 1, "second")),
+                    Check(send(cx, &topic(cx, "out"), 1, "second")),
                     Wait(Await::Messages(2)),
                 ],
             ))

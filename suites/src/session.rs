@@ -16,6 +16,11 @@ pub(crate) fn cases(cx: &Context<'_>) -> Vec<Case> {
     cases
 }
 
+/// A session that is over with its connection, as commanded; the module's own choice may be another.
+fn clean<'a>(cx: &Context<'a>) -> Session<'a> {
+    session(cx).choosing("clean", "1")
+}
+
 fn withhold(packet: PacketType) -> Step {
     Broker(Command::Rule(Rule::to_module(packet, Action::Withhold)))
 }
@@ -33,7 +38,7 @@ fn resending(cx: &Context<'_>) -> Vec<Case> {
     let lost = |packet: PacketType, qos: u8| {
         then(
             connected_with(cx, false, KEEP_ALIVE),
-            [withhold(packet), NoSuccess(publish(&t, qos, "to be sent again"))],
+            [withhold(packet), NoSuccess(send(cx, &t, qos, "to be sent again"))],
         )
     };
     vec![
@@ -66,13 +71,13 @@ fn resending(cx: &Context<'_>) -> Vec<Case> {
             "publications without PUBACK are sent again in the order in which they were sent first",
             &["MQTT-4.6.0-1", "MQTT-4.4.0-1"],
         )
-        .steps(then(lost(PacketType::PubAck, 1), [NoSuccess(publish(&t, 1, "the second to be sent again"))]))
+        .steps(then(lost(PacketType::PubAck, 1), [NoSuccess(send(cx, &t, 1, "the second to be sent again"))]))
         .steps(lose(cx, false))
         .steps([Wait(Await::FromModule(PacketType::Publish, 4))])
         .expect([two_in_flight(), sent_again(PacketType::Publish), again_in_order()]),
         case("session/clean-forgets", "with clean session 1 nothing of an earlier connection is sent again", &["MQTT-3.1.2-6"])
-            .steps(then(connected(cx), [withhold(PacketType::PubAck), NoSuccess(publish(&t, 1, "of the old session"))]))
-            .steps(then(lose(cx, true), [Quiet, Check(publish(&t, 1, "of the new session"))]))
+            .steps(then(clean(cx).connected(), [withhold(PacketType::PubAck), NoSuccess(send(cx, &t, 1, "of the old session"))]))
+            .steps(then(lose(cx, true), [Quiet, Check(send(cx, &t, 1, "of the new session"))]))
             .expect([publications(vec![sent(&t, 1, "of the old session"), sent(&t, 1, "of the new session")]), no_dup()]),
         case(
             "session/closes-on-violation",
@@ -91,26 +96,25 @@ fn resending(cx: &Context<'_>) -> Vec<Case> {
                     Broker(Command::Close(Close::Rst)),
                     Wait(Await::Closed),
                     Quiet,
-                    NoSuccess(publish(&t, 0, "into the void")),
+                    NoSuccess(send(cx, &t, 0, "into the void")),
                 ],
             )),
         case("session/lost-claims-nothing", "after a lost connection no publication is reported as successful", &[])
             .steps(then(connected(cx), [
                 Broker(Command::Close(Close::Fin)),
                 Wait(Await::Closed),
-                NoSuccess(publish(&t, 1, "into the void")),
-            ]))
-            ,
+                NoSuccess(send(cx, &t, 1, "into the void")),
+            ])),
         case("session/usable-after-loss", "after a lost connection the module connects again and works", &[])
             .steps(then(connected(cx), [Broker(Command::Close(Close::Fin)), Wait(Await::Closed)]))
-            .steps(then(reconnected(cx, true), [Check(publish(&t, 1, "back again"))]))
+            .steps(then(reconnected(cx, true), [Check(send(cx, &t, 1, "back again"))]))
             .expect([publications(vec![sent(&t, 1, "back again")])]),
     ]
 }
 
 fn keeping(cx: &Context<'_>) -> Vec<Case> {
     let t = topic(cx, "in");
-    let away = || vec![Do(disconnect()), Do(close()), Wait(Await::Closed)];
+    let away = || ended(cx);
     vec![
         case(
             "session/queued",
@@ -128,8 +132,9 @@ fn keeping(cx: &Context<'_>) -> Vec<Case> {
             "with clean session 1 the subscriptions of an earlier connection are gone",
             &[],
         )
-        .steps(then(subscribed(cx, &t, 1), away()))
-        .steps(then(connected(cx), [other_publishes(&t, 1, "nobody listens"), Quiet]))
+        .steps(then(clean(cx).connected(), [Do(subscribe(&t, 1))]))
+        .steps(away())
+        .steps(then(clean(cx).connected(), [other_publishes(&t, 1, "nobody listens"), Quiet]))
         .expect([printed(vec![]), count(PacketType::Subscribe, 1)]),
     ]
 }

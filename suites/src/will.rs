@@ -1,23 +1,14 @@
 //! The will: its fields in CONNECT, and the ends of the connection after which the broker publishes it.
 
 use atspec_model::{
-    case::{Await, Case, Context, Expect, Op, Unmet},
+    case::{Await, Case, Context, Expect, Unmet},
     mqtt::PacketType,
 };
 
 use crate::words::*;
 
-/// A configuration with a will.
-fn with_will(cx: &Context<'_>, qos: u8, retain: bool) -> Op {
-    configure(cx)
-        .with("will_flag", "1")
-        .with("will_qos", qos.to_string())
-        .with("will_retain", if retain { "1" } else { "0" })
-        .with("will_topic", topic(cx, "will"))
-        .with("will_message", "gone without a word")
-}
-
 pub(crate) fn cases(cx: &Context<'_>) -> Vec<Case> {
+    let will = |qos: u8, retain: bool| session(cx).will(&topic(cx, "will"), qos, retain);
     let mut cases = Vec::new();
     for (qos, retain) in [(0, false), (1, true), (2, false)] {
         let will_topic = topic(cx, "will");
@@ -28,13 +19,13 @@ pub(crate) fn cases(cx: &Context<'_>) -> Vec<Case> {
                 &format!("a will of QoS {qos}, retain {keep}, stands in CONNECT as configured"),
                 &["MQTT-3.1.2-9", "MQTT-3.1.3-1"],
             )
-            .steps([Do(with_will(cx, qos, retain)), Do(open(cx)), Check(connect(true, KEEP_ALIVE))])
+            .steps(then(will(qos, retain).opened(), [Check(will(qos, retain).connect())]))
             .expect([connect_has(
-                &format!("will \"{will_topic}\" qos={qos} retain={keep} message=\"gone without a word\""),
+                &format!("will \"{will_topic}\" qos={qos} retain={keep} message=\"{WILL_MESSAGE}\""),
                 move |c| {
                     c.will.as_ref().is_some_and(|w| {
                         w.topic.as_bytes() == will_topic.as_bytes()
-                            && w.message == b"gone without a word"
+                            && w.message == WILL_MESSAGE.as_bytes()
                             && (w.qos, w.retain) == (qos, retain)
                     })
                 },
@@ -54,8 +45,7 @@ pub(crate) fn cases(cx: &Context<'_>) -> Vec<Case> {
             "the will of an earlier connection is not used by the next one",
             &["MQTT-3.1.2-11"],
         )
-        .steps([Do(with_will(cx, 1, false)), Do(open(cx)), Do(connect(true, KEEP_ALIVE))])
-        .steps([Do(disconnect()), Do(close()), Wait(Await::Closed)])
+        .steps(then(will(1, false).connected(), ended(cx)))
         .steps(connected(cx))
         .expect([connect_has("no will", |c| c.will.is_none())]),
         case(
@@ -63,16 +53,14 @@ pub(crate) fn cases(cx: &Context<'_>) -> Vec<Case> {
             "at the commanded end there is DISCONNECT, or an end without it that publishes the will",
             &[],
         )
-        .steps([Do(with_will(cx, 1, false)), Do(open(cx)), Do(connect(true, KEEP_ALIVE))])
-        .steps([Check(disconnect()), Check(close()), Wait(Await::Closed)])
+        .steps(then(will(1, false).connected(), ended_as_documented(cx)))
         .expect([closed_by_module()]),
         case(
             "will/close",
             "closing TCP alone ends the connection without DISCONNECT, so that the will is published",
             &[],
         )
-        .steps([Do(with_will(cx, 1, false)), Do(open(cx)), Do(connect(true, KEEP_ALIVE))])
-        .steps([Check(close()), Wait(Await::Closed)])
+        .steps(then(will(1, false).connected(), [Check(close()), Wait(Await::Closed)]))
         .expect([closed_by_module(), without_disconnect()]),
     ]);
     cases

@@ -1,20 +1,26 @@
 //! The words cases are written in: operations, openings, and expectations.
 
-use std::fmt::Write as _;
+use std::{collections::BTreeMap, fmt::Write as _};
 
 use atspec_model::{
-    case::{Case, Context, Expect, Op, Step, Unmet},
+    case::{Await, Case, Context, Expect, Op, Step, Unmet},
     judge::{View, WirePacket},
     mqtt::{Body, Connect, Level, PacketType, Publish},
     partner::{Command, Message},
+    profile::Profile,
     text,
     timeline::Side,
 };
 
-pub(crate) use Step::{Await as Wait, Beyond, Broker, Check, Do, Held, Idle, NoSuccess, Quiet, Refuse, Try};
+pub(crate) use Step::{
+    Await as Wait, Beyond, Broker, Check, Do, Held, Idle, NoSuccess, Probe, Quiet, Refuse, Try,
+};
 
 /// The keep alive of cases that are not about it, in seconds: longer than any of them lasts.
 pub(crate) const KEEP_ALIVE: u16 = 600;
+
+/// The message of a will: no blank and no separator, since some arguments are sent without quotes.
+pub(crate) const WILL_MESSAGE: &str = "gone-without-a-word";
 
 /// A firm case.
 pub(crate) fn case(id: &str, asks: &str, cites: &[&str]) -> Case {
@@ -25,6 +31,8 @@ pub(crate) fn case(id: &str, asks: &str, cites: &[&str]) -> Case {
         level: Level::Must,
         steps: Vec::new(),
         expect: Vec::new(),
+        anonymous: false,
+        unmet: None,
     }
 }
 
@@ -36,6 +44,10 @@ pub(crate) trait Build {
     fn expect(self, expect: impl IntoIterator<Item = Expect>) -> Self;
     /// Binds only as a SHOULD.
     fn should(self) -> Self;
+    /// Does not apply where the module has no command for the step, although the case itself does not use it.
+    fn needing(self, cx: &Context<'_>, step: &str) -> Self;
+    /// Does not apply where there is a reason.
+    fn unless(self, why: Option<String>) -> Self;
 }
 
 impl Build for Case {
@@ -53,24 +65,201 @@ impl Build for Case {
         self.level = Level::Should;
         self
     }
+
+    fn needing(self, cx: &Context<'_>, step: &str) -> Self {
+        self.unless(cx.profile.step(step).err())
+    }
+
+    fn unless(mut self, why: Option<String>) -> Self {
+        self.unmet = self.unmet.or(why);
+        self
+    }
+}
+
+// ---- what the module has ------------------------------------------------------------------------------------------
+
+/// Whether the module has a command for the step.
+pub(crate) fn has(cx: &Context<'_>, step: &str) -> bool {
+    cx.profile.steps.contains_key(step)
+}
+
+/// Whether one of the commands that make up a connection takes an argument, or its opposite.
+pub(crate) fn takes(cx: &Context<'_>, name: &str) -> bool {
+    SESSION.iter().any(|step| cx.profile.takes(step, name) || cx.profile.takes(step, inverse(name)))
+}
+
+/// Whether an argument is sent in quotes, so that blanks and separators are its own.
+pub(crate) fn quoted(cx: &Context<'_>, step: &str, name: &str) -> bool {
+    let exchanges = cx.profile.steps.get(step).into_iter().flat_map(|s| &s.exchanges);
+    exchanges.filter_map(|e| e.send.first()).any(|template| template.quotes(name))
+}
+
+/// Whether the last command of a step tells success only when it is certain.
+pub(crate) fn certain(cx: &Context<'_>, step: &str) -> bool {
+    let last = cx.profile.steps.get(step).and_then(|s| s.exchanges.last());
+    last.is_none_or(|exchange| exchange.is_certain(0))
+}
+
+/// How many documented spellings the commands of a step have.
+pub(crate) fn spellings(cx: &Context<'_>, step: &str) -> usize {
+    let exchanges = cx.profile.steps.get(step).into_iter().flat_map(|s| &s.exchanges);
+    exchanges.map(|e| e.send.len()).max().unwrap_or(0)
+}
+
+/// Shortest and longest text of an argument of the connection, where the document tells them.
+pub(crate) fn text_lengths(cx: &Context<'_>, name: &str) -> Option<(usize, usize)> {
+    let step = SESSION.iter().find(|step| cx.profile.takes(step, name))?;
+    cx.profile.argument(step, name)?.length
+}
+
+/// The longest payload of a way of publishing, where the document tells it, in its own argument or in that of its length.
+pub(crate) fn longest_payload(cx: &Context<'_>, step: &str) -> Option<usize> {
+    let text = cx.profile.argument(step, "payload").and_then(|a| a.length).map(|(_, max)| max);
+    let declared = cx.profile.argument(step, "len").filter(|_| cx.profile.takes(step, "len"));
+    let number = declared.and_then(|a| a.range).and_then(|(_, max)| usize::try_from(max).ok());
+    text.into_iter().chain(number).min()
+}
+
+/// The argument that says the opposite.
+fn inverse(name: &str) -> &str {
+    if name == "clean" { "disable_clean" } else { name }
 }
 
 // ---- operations -------------------------------------------------------------------------------------------------
 
-/// Client id, user name and password of this case.
-pub(crate) fn configure(cx: &Context<'_>) -> Op {
+/// Everything that a connection of this case needs. Vendors divide it among their commands: each of the operations made of it
+/// carries all values, and the profile takes out those that its command has.
+#[derive(Debug, Clone)]
+pub(crate) struct Session<'a> {
+    profile: &'a Profile,
+    values: BTreeMap<String, Vec<u8>>,
+    chosen: Vec<String>,
+}
+
+/// The steps that make up a connection, in order.
+const SESSION: [&str; 3] = ["configure", "open", "connect"];
+
+/// Client id, user name and password of this case, clean session 1, the usual keep alive, and the tap's address.
+pub(crate) fn session<'a>(cx: &Context<'a>) -> Session<'a> {
     let b = cx.bindings;
-    Op::new("configure").with("client", &b.client).with("username", &b.username).with("password", &b.password)
+    let values: [(&str, String); 7] = [
+        ("client", b.client.clone()),
+        ("username", b.username.clone()),
+        ("password", b.password.clone()),
+        ("clean", "1".to_owned()),
+        ("keepalive", KEEP_ALIVE.to_string()),
+        ("host", b.host.clone()),
+        ("port", b.port.to_string()),
+    ];
+    let values = values.into_iter().map(|(name, value)| (name.to_owned(), value.into_bytes())).collect();
+    Session { profile: cx.profile, values, chosen: Vec::new() }
 }
 
-/// TCP to the tap.
-pub(crate) fn open(cx: &Context<'_>) -> Op {
-    Op::new("open").with("host", &cx.bindings.host).with("port", cx.bindings.port.to_string())
-}
+impl Session<'_> {
+    /// With a value where a command takes it.
+    #[must_use]
+    pub(crate) fn with(mut self, name: &str, value: impl AsRef<[u8]>) -> Self {
+        self.values.insert(name.to_owned(), value.as_ref().to_vec());
+        self
+    }
 
-/// The MQTT connection.
-pub(crate) fn connect(clean: bool, keep_alive: u16) -> Op {
-    Op::new("connect").with("clean", if clean { "1" } else { "0" }).with("keepalive", keep_alive.to_string())
+    /// With a value that the case is about: where no command takes it, the case does not apply.
+    #[must_use]
+    pub(crate) fn choosing(mut self, name: &str, value: impl AsRef<[u8]>) -> Self {
+        self.chosen.push(name.to_owned());
+        self.with(name, value)
+    }
+
+    /// Without a value.
+    #[must_use]
+    pub(crate) fn without(mut self, name: &str) -> Self {
+        self.values.remove(name);
+        self
+    }
+
+    /// Clean session as asked; 0 is a choice.
+    #[must_use]
+    pub(crate) fn clean(self, clean: bool) -> Self {
+        if clean { self.with("clean", "1") } else { self.choosing("clean", "0") }
+    }
+
+    /// A keep alive in seconds; one of its own is a choice.
+    #[must_use]
+    pub(crate) fn keep_alive(self, seconds: u16) -> Self {
+        let value = seconds.to_string();
+        if seconds == KEEP_ALIVE { self.with("keepalive", value) } else { self.choosing("keepalive", value) }
+    }
+
+    /// With a will, which the case is about.
+    #[must_use]
+    pub(crate) fn will(self, topic: &str, qos: u8, retain: bool) -> Self {
+        self.with("will_flag", "1")
+            .choosing("will_qos", qos.to_string())
+            .choosing("will_retain", if retain { "1" } else { "0" })
+            .choosing("will_topic", topic)
+            .choosing("will_message", WILL_MESSAGE)
+    }
+
+    /// The configuration.
+    pub(crate) fn configure(&self) -> Op {
+        self.op("configure")
+    }
+
+    /// TCP to the tap.
+    pub(crate) fn open(&self) -> Op {
+        self.op("open")
+    }
+
+    /// The MQTT connection.
+    pub(crate) fn connect(&self) -> Op {
+        self.op("connect")
+    }
+
+    /// The operation that opens TCP, whichever it is.
+    pub(crate) fn dial(&self) -> Op {
+        self.op(if self.profile.steps.contains_key("open") { "open" } else { "connect" })
+    }
+
+    /// The means to configure, where there is a command for it.
+    pub(crate) fn configured(&self) -> Vec<Step> {
+        self.means("configure")
+    }
+
+    /// The means that come before the MQTT connection: configured, TCP open where that has a command of its own.
+    pub(crate) fn opened(&self) -> Vec<Step> {
+        then(self.configured(), self.means("open"))
+    }
+
+    /// The means to the MQTT connection.
+    pub(crate) fn connected(&self) -> Vec<Step> {
+        then(self.opened(), [Do(self.connect())])
+    }
+
+    /// The same as the subject of the case: every command that there is, as documented.
+    pub(crate) fn checked(&self) -> Vec<Step> {
+        self.commands().map(Check).collect()
+    }
+
+    /// Every command that makes up the connection, in order, as far as the module has them.
+    pub(crate) fn commands(&self) -> impl Iterator<Item = Op> {
+        let known = |step: &&&str| **step == "connect" || self.profile.steps.contains_key(**step);
+        SESSION.iter().filter(known).map(|step| self.op(step))
+    }
+
+    fn means(&self, step: &str) -> Vec<Step> {
+        if self.profile.steps.contains_key(step) { vec![Do(self.op(step))] } else { Vec::new() }
+    }
+
+    /// Which of the steps takes an argument; the last one where none does, so that the case tells what is missing.
+    fn taker(&self, name: &str) -> &'static str {
+        let takes = |step: &&&str| self.profile.takes(step, name) || self.profile.takes(step, inverse(name));
+        SESSION.iter().find(takes).unwrap_or(&"connect")
+    }
+
+    fn op(&self, step: &str) -> Op {
+        let chosen = self.chosen.iter().filter(|name| self.taker(name) == step).cloned().collect();
+        Op { values: self.values.clone(), chosen, ..Op::new(step) }
+    }
 }
 
 /// A subscription.
@@ -95,6 +284,15 @@ pub(crate) fn publish(topic: &str, qos: u8, payload: impl AsRef<[u8]>) -> Op {
 /// A publication whose payload follows a prompt.
 pub(crate) fn publish_data(topic: &str, qos: u8, payload: impl AsRef<[u8]>) -> Op {
     Op { step: "publish-data".to_owned(), ..publish(topic, qos, payload) }
+}
+
+/// A publication by whichever command there is, where publishing is only a means.
+pub(crate) fn send(cx: &Context<'_>, topic: &str, qos: u8, payload: impl AsRef<[u8]>) -> Op {
+    if !has(cx, "publish") && has(cx, "publish-data") {
+        publish_data(topic, qos, payload)
+    } else {
+        publish(topic, qos, payload)
+    }
 }
 
 /// The end of the MQTT connection.
@@ -125,21 +323,19 @@ pub(crate) fn other_publishes(topic: &str, qos: u8, payload: impl AsRef<[u8]>) -
 
 // ---- openings ---------------------------------------------------------------------------------------------------
 
-/// Configured, TCP open, not yet connected.
+/// Configured, TCP open where that has a command of its own, not yet connected.
 pub(crate) fn opened(cx: &Context<'_>) -> Vec<Step> {
-    vec![Do(configure(cx)), Do(open(cx))]
+    session(cx).opened()
 }
 
 /// Connected with clean session 1.
 pub(crate) fn connected(cx: &Context<'_>) -> Vec<Step> {
-    connected_with(cx, true, KEEP_ALIVE)
+    session(cx).connected()
 }
 
 /// Connected as asked.
 pub(crate) fn connected_with(cx: &Context<'_>, clean: bool, keep_alive: u16) -> Vec<Step> {
-    let mut steps = opened(cx);
-    steps.push(Do(connect(clean, keep_alive)));
-    steps
+    session(cx).clean(clean).keep_alive(keep_alive).connected()
 }
 
 /// Connected and subscribed.
@@ -151,9 +347,27 @@ pub(crate) fn subscribed(cx: &Context<'_>, topic: &str, qos: u8) -> Vec<Step> {
 
 /// Connected again after the broker ended the connection: what is left of the old one is closed, and all is sent again.
 pub(crate) fn reconnected(cx: &Context<'_>, clean: bool) -> Vec<Step> {
-    let mut steps = vec![Try(close())];
-    steps.extend(connected_with(cx, clean, KEEP_ALIVE));
-    steps
+    then(hung_up(cx), connected_with(cx, clean, KEEP_ALIVE))
+}
+
+/// What is left of a connection that the broker ended is cleared away. Where no command does that, the module has a moment to
+/// notice and to print what it prints.
+pub(crate) fn hung_up(cx: &Context<'_>) -> Vec<Step> {
+    let ends = ["close", "disconnect"].into_iter().find(|step| cx.profile.steps.contains_key(*step));
+    vec![ends.map_or(Quiet, |step| Try(Op::new(step)))]
+}
+
+/// The commanded end of the connection, with its command for TCP where there is one.
+pub(crate) fn ended(cx: &Context<'_>) -> Vec<Step> {
+    let has = |step: &&str| cx.profile.steps.contains_key(*step);
+    let ends = ["close"].into_iter().filter(has).map(|step| Do(Op::new(step)));
+    then(vec![Do(disconnect())], ends.chain([Wait(Await::Closed)]))
+}
+
+/// The same as the subject of the case.
+pub(crate) fn ended_as_documented(cx: &Context<'_>) -> Vec<Step> {
+    let close = Some(Check(close())).filter(|_| has(cx, "close"));
+    then(vec![Check(disconnect())], close.into_iter().chain([Wait(Await::Closed)]))
 }
 
 /// Steps one after the other.

@@ -22,6 +22,7 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     Run(Box<RunArgs>),
     List(ListArgs),
+    Coverage(CoverageArgs),
     Explain(ExplainArgs),
     Judge(JudgeArgs),
     Check(CheckArgs),
@@ -94,6 +95,27 @@ pub(crate) struct RunArgs {
 /// List every case with its requirement and clauses, and whether it applies
 #[derive(Debug, Args)]
 pub(crate) struct ListArgs {
+    /// Built-in module, or the file of a profile; every built-in one where none is given
+    #[arg(long, value_name = "NAME|FILE.toml")]
+    pub(crate) module: Vec<String>,
+    /// How
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(crate) format: Format,
+}
+
+/// Clause by clause: which cases check it, or why none does
+///
+/// Lists every clause of the modules' documents, and the statements of MQTT 3.1.1 that bind a client, with where a breach
+/// shows: `at` on the serial line, `wire` on the connection to the broker, `time` only by waiting, `none` nowhere. A case
+/// that does not apply to a module does not count. Behind a dash stands why no case cites the clause; `every case` means
+/// that the decoder or a rule looks at it whatever a case is about.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  atspec coverage                                      every built-in module
+  atspec coverage --module l506                        one module's document, and MQTT 3.1.1 on it
+  atspec coverage --module l506 --format json | jq '.clauses[] | select(.cases == [])'
+  atspec explain MQTT-3.3.1-1                          what a clause says, and what its cases ask")]
+pub(crate) struct CoverageArgs {
     /// Built-in module, or the file of a profile; every built-in one where none is given
     #[arg(long, value_name = "NAME|FILE.toml")]
     pub(crate) module: Vec<String>,

@@ -38,13 +38,14 @@ fn judge_file(path: &Path, module: Option<&str>) -> Result<CaseRecord, Failure> 
     let timeline = Timeline::from_json_lines(&text).map_err(|e| Failure::usage(format!("{file}: {e}")))?;
     let profile = profile_of(path, &timeline, module)?;
     let id = timeline.header.case.clone();
-    let (record, _) = record(&profile, &timeline, Some(file.to_string())).ok_or_else(|| {
+    let context = Context { profile: &profile, bindings: &timeline.header.bindings };
+    let case = atspec_suites::cases(&context).into_iter().find(|case| case.id == id).ok_or_else(|| {
         Failure::usage(format!(
             "{file}: there is no case `{id}` for {} in this atspec; `atspec list` shows every case",
             profile.name
         ))
     })?;
-    Ok(record)
+    Ok(record(&case, &profile, &timeline, Some(file.to_string())).0)
 }
 
 /// The profile of the run, from the copy beside its timelines, or the built-in one.
@@ -66,19 +67,18 @@ fn described(case: &Case, profile: &Profile) -> Vec<String> {
     all.into_iter().cloned().collect()
 }
 
-/// A judged recording as a record; `None` where there is no such case. Also the judgement itself.
+/// A judged recording as a record, and the judgement itself.
 pub(crate) fn record(
+    case: &Case,
     profile: &Profile,
     timeline: &Timeline,
     file: Option<String>,
-) -> Option<(CaseRecord, Judgement)> {
-    let context = Context { profile, bindings: &timeline.header.bindings };
-    let case = atspec_suites::cases(&context).into_iter().find(|case| case.id == timeline.header.case)?;
-    let judgement = judge_case(&case, profile, timeline);
+) -> (CaseRecord, Judgement) {
+    let judgement = judge_case(case, profile, timeline);
     let offending = !matches!(judgement.verdict, Verdict::Pass | Verdict::Skipped);
-    let excerpt = if offending { excerpt(&case, profile, timeline, judgement.offence) } else { Vec::new() };
+    let excerpt = if offending { excerpt(case, profile, timeline, judgement.offence) } else { Vec::new() };
     let own = if judgement.clauses.is_empty() { case.all_cites(profile) } else { judgement.clauses.clone() };
-    let cites = if own.is_empty() { described(&case, profile) } else { own };
+    let cites = if own.is_empty() { described(case, profile) } else { own };
     let record = CaseRecord {
         module: timeline.header.module.clone(),
         id: case.id.clone(),
@@ -91,9 +91,10 @@ pub(crate) fn record(
         observed: judgement.observed.clone(),
         message: judgement.message.clone(),
         notes: judgement.notes.clone(),
+        uses: judgement.uses.clone(),
         excerpt,
         retries: 0,
         timeline: file,
     };
-    Some((record, judgement))
+    (record, judgement)
 }

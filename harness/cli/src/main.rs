@@ -6,6 +6,7 @@
 
 mod args;
 mod check;
+mod coverage;
 mod emulate;
 mod explain;
 mod failure;
@@ -28,6 +29,7 @@ fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Run(args) => run::run(&args),
         Command::List(args) => list::list(&args),
+        Command::Coverage(args) => coverage::coverage(&args),
         Command::Explain(args) => explain::explain(&args),
         Command::Judge(args) => judge::judge(&args),
         Command::Check(args) => check::check(&args),

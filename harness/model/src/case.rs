@@ -28,6 +28,10 @@ pub struct Case {
     pub steps: Vec<Step>,
     /// What must then be seen, besides what the steps themselves demand.
     pub expect: Vec<Expect>,
+    /// The module connects without this case's client id and user name, so any connection is taken for its own.
+    pub anonymous: bool,
+    /// Why this bench cannot run it, if it cannot.
+    pub unmet: Option<String>,
 }
 
 /// What a case is built for.
@@ -102,6 +106,10 @@ pub struct Op {
     pub omit: Vec<String>,
     /// Text put behind the last argument on purpose.
     pub tail: Vec<u8>,
+    /// Arguments that the case is about: where no command takes one, the case does not apply.
+    pub chosen: Vec<String>,
+    /// No data follow the prompt.
+    pub starved: bool,
 }
 
 impl Op {
@@ -114,6 +122,20 @@ impl Op {
     #[must_use]
     pub fn with(mut self, name: &str, value: impl AsRef<[u8]>) -> Self {
         self.values.insert(name.to_owned(), value.as_ref().to_vec());
+        self
+    }
+
+    /// With a value that the case is about: it does not apply to a module whose command has no such argument.
+    #[must_use]
+    pub fn choosing(mut self, name: &str, value: impl AsRef<[u8]>) -> Self {
+        self.chosen.push(name.to_owned());
+        self.with(name, value)
+    }
+
+    /// Without the data that its prompt asks for.
+    #[must_use]
+    pub fn without_data(mut self) -> Self {
+        self.starved = true;
         self
     }
 
@@ -157,25 +179,56 @@ impl Op {
     /// profile cannot express it.
     pub fn exchanges<'p>(&self, profile: &'p Profile) -> Result<Vec<Spoken<'p>>, String> {
         let step = profile.step(&self.step)?;
-        let mut values = Values::new();
-        for (name, value) in &self.values {
-            values.insert(name, profile.written(&self.step, name, value));
+        let takes =
+            |name: &&String| profile.takes(&self.step, name) || profile.takes(&self.step, inverse(name));
+        if let Some(name) = self.chosen.iter().find(|name| !takes(name)) {
+            return Err(format!("`{}` of {} takes no `{name}`", self.step, profile.name));
         }
-        let speak = |exchange: &'p Exchange| {
-            let data = exchange.data.as_ref().map(|name| self.values.get(name).cloned().unwrap_or_default());
-            let mut values = values.clone();
-            if let Some(data) = &data {
-                values.entry("len").or_insert_with(|| data.len().to_string().into_bytes());
-            }
-            let template = exchange.send.get(self.spelling).or_else(|| exchange.send.first());
-            let template =
-                template.ok_or_else(|| format!("{} has no command for `{}`", profile.name, self.step))?;
-            let line = template
-                .fill(&values, Fill { omit: &self.omit, tail: &self.tail })
-                .map_err(|name| format!("`{}` of {} needs a value for `{name}`", self.step, profile.name))?;
-            Ok(Spoken { exchange, line, data })
+        let done = |e: &&Exchange| e.when.as_ref().is_none_or(|name| self.value(name).is_some());
+        step.exchanges.iter().filter(done).map(|exchange| self.speak(profile, exchange)).collect()
+    }
+
+    /// A value, also where it is only known as its opposite.
+    fn value(&self, name: &str) -> Option<Vec<u8>> {
+        let opposite = || {
+            let value = self.values.get(inverse(name))?;
+            Some(if value == b"0" { b"1".to_vec() } else { b"0".to_vec() })
         };
-        step.exchanges.iter().map(speak).collect()
+        self.values.get(name).cloned().or_else(|| opposite().filter(|_| inverse(name) != name))
+    }
+
+    fn speak<'p>(&self, profile: &'p Profile, exchange: &'p Exchange) -> Result<Spoken<'p>, String> {
+        let no_command = || format!("{} has no command for `{}`", profile.name, self.step);
+        let template =
+            exchange.send.get(self.spelling).or_else(|| exchange.send.first()).ok_or_else(no_command)?;
+        let given =
+            |name: &str| self.value(name).or_else(|| Some(exchange.with.get(name)?.clone().into_bytes()));
+        let data = exchange.data.as_ref().map(|name| given(name).unwrap_or_default());
+        let (mut values, mut defaults) = (Values::new(), Values::new());
+        for name in template.arguments() {
+            let length =
+                || data.as_ref().filter(|_| name == "len").map(|data| data.len().to_string().into_bytes());
+            if let Some(value) = given(name).or_else(length) {
+                values.insert(name, profile.written(&self.step, name, template.quotes(name), &value)?);
+            } else if let Some(value) = profile.argument(&self.step, name).and_then(|a| a.default.as_ref()) {
+                defaults.insert(name, value.clone().into_bytes());
+            }
+        }
+        let how = Fill { omit: &self.omit, tail: &self.tail, defaults: Some(&defaults) };
+        let line = template
+            .fill(&values, how)
+            .map_err(|name| format!("`{}` of {} needs a value for `{name}`", self.step, profile.name))?;
+        let said = values.into_iter().chain(defaults).map(|(name, value)| (name.to_owned(), value));
+        Ok(Spoken { exchange, line, data, starved: self.starved, said: said.collect() })
+    }
+}
+
+/// The argument that says the opposite.
+fn inverse(name: &str) -> &str {
+    match name {
+        "clean" => "disable_clean",
+        "disable_clean" => "clean",
+        same => same,
     }
 }
 
@@ -188,6 +241,10 @@ pub struct Spoken<'p> {
     pub line: Vec<u8>,
     /// The data after the prompt.
     pub data: Option<Vec<u8>>,
+    /// The data are not sent.
+    pub starved: bool,
+    /// The values in the command line, as they are written there.
+    pub said: BTreeMap<String, Vec<u8>>,
 }
 
 impl<'p> Spoken<'p> {
@@ -328,7 +385,10 @@ impl Case {
 
     /// Why the case does not apply to a module, if it does not.
     pub fn applies(&self, profile: &Profile) -> Result<(), String> {
-        self.ops().try_for_each(|op| op.exchanges(profile).map(|_| ()))
+        if let Some(why) = &self.unmet {
+            return Err(why.clone());
+        }
+        self.steps.iter().try_for_each(|step| step.applies(profile))
     }
 
     /// Everything the case cites on this module: its own statements, those of its expectations, and the clauses that the
@@ -347,8 +407,47 @@ impl Case {
 }
 
 impl Step {
+    /// Why a module cannot be asked this, if it cannot.
+    fn applies(&self, profile: &Profile) -> Result<(), String> {
+        if let Self::Broker(Command::Publish(message)) = self
+            && profile.message.any
+            && message.payload.iter().any(|byte| matches!(byte, b'\r' | b'\n'))
+        {
+            return Err(format!(
+                "the document of {} does not say how a received message of several lines ends",
+                profile.name
+            ));
+        }
+        let Some(op) = self.op() else { return Ok(()) };
+        let spoken = op.exchanges(profile)?;
+        let end = profile.serial.line_end.len();
+        let (Some(longest), false) = (profile.behaviour.command_max, matches!(self, Self::Beyond(_))) else {
+            return Ok(());
+        };
+        match spoken.iter().map(|one| one.line.len() + end).find(|len| *len > longest) {
+            Some(len) => {
+                Err(format!("needs a command of {len} bytes, {} has {longest} at most", profile.name))
+            }
+            None => Ok(()),
+        }
+    }
+
     /// The operation of the step, if it has one.
     pub fn op(&self) -> Option<&Op> {
+        match self {
+            Self::Do(op)
+            | Self::Check(op)
+            | Self::Refuse(op)
+            | Self::NoSuccess(op)
+            | Self::Beyond(op)
+            | Self::Try(op)
+            | Self::Held { op, .. } => Some(op),
+            _ => None,
+        }
+    }
+
+    /// The same, to be changed while a case is built.
+    pub fn op_mut(&mut self) -> Option<&mut Op> {
         match self {
             Self::Do(op)
             | Self::Check(op)

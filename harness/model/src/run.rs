@@ -2,11 +2,15 @@
 //!
 //! Reports are made from these lines and the timelines alone. Counts are counted afterwards, never kept while running.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{mqtt::Level, timeline::Timeline, verdict::Verdict};
+use crate::{
+    mqtt::Level,
+    timeline::Timeline,
+    verdict::{Use, Verdict},
+};
 
 /// The version of `run.jsonl`.
 pub const SCHEMA: u32 = 1;
@@ -68,6 +72,9 @@ pub struct CaseRecord {
     /// What is worth telling besides.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
+    /// Forms of documented alternatives that the module was seen to use.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub uses: Vec<Use>,
     /// The part of the timeline around the offence, ready to read.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub excerpt: Vec<ExcerptLine>,
@@ -99,6 +106,22 @@ pub struct RunEnd {
     pub verdicts: BTreeMap<Verdict, usize>,
     /// Whether the run ended before its last case.
     pub partial: bool,
+    /// The forms of the documents' alternatives that the modules use.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub alternatives: Vec<AlternativeUse>,
+}
+
+/// What a module makes of an alternative of its document.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AlternativeUse {
+    /// Name of the module's profile.
+    pub module: String,
+    /// `X35`.
+    pub id: String,
+    /// What the alternative is about.
+    pub about: String,
+    /// The forms it was seen to use; mostly one.
+    pub uses: Vec<String>,
 }
 
 impl CaseRecord {
@@ -117,10 +140,24 @@ impl RunEnd {
     /// Counts the verdicts of all cases.
     pub fn count<'a>(cases: impl IntoIterator<Item = &'a CaseRecord>, partial: bool) -> Self {
         let mut verdicts: BTreeMap<Verdict, usize> = Verdict::ALL.into_iter().map(|v| (v, 0)).collect();
+        let mut used: BTreeSet<(&str, &Use)> = BTreeSet::new();
         for case in cases {
             *verdicts.entry(case.verdict).or_default() += 1;
+            used.extend(case.uses.iter().map(|one| (case.module.as_str(), one)));
         }
-        Self { verdicts, partial }
+        let mut alternatives: Vec<AlternativeUse> = Vec::new();
+        for (module, Use { id, about, form }) in used {
+            match alternatives.last_mut().filter(|last| last.module == module && last.id == *id) {
+                Some(last) => last.uses.push(form.clone()),
+                None => alternatives.push(AlternativeUse {
+                    module: module.to_owned(),
+                    id: id.clone(),
+                    about: about.clone(),
+                    uses: vec![form.clone()],
+                }),
+            }
+        }
+        Self { verdicts, partial, alternatives }
     }
 
     /// How many cases came to `verdict`.

@@ -61,8 +61,21 @@ pub struct Judgement {
     pub clauses: Vec<String>,
     /// Index of the offending event in the timeline.
     pub offence: Option<usize>,
-    /// What is worth telling besides: alternatives used, forms that differ, violations that only warn.
+    /// What is worth telling besides: forms that differ, violations that only warn.
     pub notes: Vec<String>,
+    /// Forms of documented alternatives that the module was seen to use.
+    pub uses: Vec<Use>,
+}
+
+/// A form of a documented alternative that a module was seen to use.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Use {
+    /// `X35`.
+    pub id: String,
+    /// What the alternative is about.
+    pub about: String,
+    /// The form.
+    pub form: String,
 }
 
 impl Judgement {
@@ -76,6 +89,7 @@ impl Judgement {
             clauses: Vec::new(),
             offence: None,
             notes: Vec::new(),
+            uses: Vec::new(),
         }
     }
 }

@@ -95,6 +95,7 @@ impl<'p> Bench<'p> {
         let settings = partner::Settings {
             clock_factor: options.settings.clock_factor,
             margin_us: options.settings.margin_ms * 1000,
+            older: profile.behaviour.mqtt31,
             ..partner::Settings::default()
         };
         let failed = |error| SetUpError::Listen { address: options.listen, error };
@@ -138,12 +139,13 @@ impl<'p> Bench<'p> {
 
     /// Drives one case and clears up after it. The timeline holds everything observed until the clearing up.
     pub async fn run(&mut self, case: &Case, bindings: Bindings) -> (Timeline, After) {
-        self.driver.tap().admit(Admission::Only(Credentials {
+        let own = Credentials {
             client: bindings.client.clone().into_bytes(),
             username: bindings.username.clone().into_bytes(),
             password: bindings.password.clone().into_bytes(),
             empty_client: false,
-        }));
+        };
+        self.driver.tap().admit(if case.anonymous { Admission::Everyone } else { Admission::Only(own) });
         self.driver.begin();
         let after = match self.driver.drive(case).await {
             Err(Stop::Interrupted) => After::Interrupted,

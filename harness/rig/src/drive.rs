@@ -5,9 +5,9 @@
 use std::time::Duration;
 
 use atspec_model::{
-    at::{Dialogue, Outcome, Read, Reader, Stage},
+    at::{Dialogue, LineTemplate, Outcome, Read, Reader, Stage},
     case::{Await, Case, Op, Spoken, Step},
-    judge::prompt_of,
+    judge::{acknowledgement, formless, prompt_of},
     mqtt::PacketType,
     partner::{Action, Command, Rule},
     profile::Profile,
@@ -57,9 +57,27 @@ pub struct Driver<'p> {
     live: Live,
     dialogue: Option<Dialogue<'p>>,
     messages: usize,
+    /// Lines that may follow a success; emptied when one came.
+    borne: &'p [LineTemplate],
     received: usize,
     /// When the last byte came.
     heard: Instant,
+}
+
+/// By what the bench sees that an operation has happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Effect {
+    Connection,
+    /// A packet of the broker.
+    Packet(PacketType),
+}
+
+/// What the bench sees of an operation that has happened.
+fn effect(op: &Op) -> Option<Effect> {
+    match op.step.as_str() {
+        "open" => Some(Effect::Connection),
+        step => acknowledgement(step, op.qos()).map(Effect::Packet),
+    }
 }
 
 /// How long the result line of a dialogue is waited for, in ms of the document; `None` is as long as the profile says.
@@ -82,10 +100,11 @@ impl<'p> Driver<'p> {
             tap,
             recorder,
             interrupt,
-            reader: Reader::new(&profile.message.framed),
+            reader: Reader::new(&profile.message),
             live: Live::default(),
             dialogue: None,
             messages: 0,
+            borne: &[],
             received: 0,
             heard: Instant::now(),
         }
@@ -99,7 +118,7 @@ impl<'p> Driver<'p> {
     /// Forgets what is known of the former case: recorder and views begin anew.
     pub fn begin(&mut self) {
         self.recorder.restart();
-        self.reader = Reader::new(&self.profile.message.framed);
+        self.reader = Reader::new(&self.profile.message);
         self.live = Live::default();
         self.dialogue = None;
         self.messages = 0;
@@ -169,7 +188,7 @@ impl<'p> Driver<'p> {
     async fn perform(&mut self, op: &Op, limit: ResultLimit) -> Result<Option<Outcome>, Stop> {
         let spoken = op.exchanges(self.profile).map_err(Stop::Fault)?;
         self.catch_up();
-        let opened = self.live.opened();
+        let before = self.seen(op);
         // What the module opens by this command may be accepted after it was answered: this holds until the next command.
         self.live.opening = matches!(op.step.as_str(), "open" | "connect");
         let mut last = None;
@@ -181,11 +200,57 @@ impl<'p> Driver<'p> {
                 break;
             }
         }
-        if op.step == "open" && last.as_ref().is_some_and(Outcome::claimed) {
+        if limit.is_none() && last.as_ref().is_some_and(Outcome::claimed) {
+            let uncertain = self.is_uncertain(op);
             // The module may know of its connection before the tap has accepted it.
-            self.wait(0, |d| d.live.opened() > opened).await?;
+            let limit = if uncertain { self.profile.time.result } else { 0 };
+            let awaited = uncertain || op.step == "open";
+            let came = awaited && self.wait(limit, |d| d.seen(op) > before).await?;
+            if came && uncertain {
+                self.take_effect(op).await?;
+            }
         }
         Ok(last)
+    }
+
+    /// Whether the operation may be answered with success before it has succeeded.
+    fn is_uncertain(&self, op: &Op) -> bool {
+        let last = self.profile.steps.get(&op.step).and_then(|step| step.exchanges.last());
+        last.is_some_and(|exchange| !exchange.is_certain(op.qos().unwrap_or(0)))
+    }
+
+    /// How often what the operation is about has happened so far.
+    fn seen(&self, op: &Op) -> usize {
+        match effect(op) {
+            Some(Effect::Connection) => self.live.opened(),
+            Some(Effect::Packet(kind)) => self.live.count(Side::Broker, kind),
+            None => usize::MAX,
+        }
+    }
+
+    /// The broker has answered; now the module has to read it. Its state tells when it did; where it tells none, a line that may
+    /// come, or a moment of quiet.
+    async fn take_effect(&mut self, op: &Op) -> Result<(), Stop> {
+        let time = self.profile.time;
+        let status = Op::new("status").exchanges(self.profile).ok().and_then(|all| all.into_iter().next());
+        if let (Some(status), "connect", false) = (status, op.step.as_str(), self.profile.states.is_empty()) {
+            let until = Instant::now() + Duration::from_micros(self.settings.deadline_us(time.result));
+            while Instant::now() < until {
+                let told = self.ask(&status, Some(0), Purpose::Probe, None).await?;
+                if told.info.iter().any(|info| self.profile.states.says_connected(info)) || !told.answered() {
+                    return Ok(());
+                }
+                self.watch(time.quiet / 4).await?;
+            }
+            return Ok(());
+        }
+        if matches!(op.step.as_str(), "open" | "connect") {
+            let exchange = self.profile.steps.get(&op.step).and_then(|step| step.exchanges.last());
+            self.borne = exchange.map_or(&[][..], |e| &e.bear);
+            let until = Instant::now() + Duration::from_micros(self.settings.scaled_us(time.quiet));
+            self.wait_until(until, |d| d.borne.is_empty()).await?;
+        }
+        Ok(())
     }
 
     /// One command and its dialogue until it is over or its limit has passed.
@@ -215,12 +280,19 @@ impl<'p> Driver<'p> {
         let before = self.live.held(packet);
         self.begin_dialogue(last, op.qos(), Purpose::Command).await?;
         self.follow_dialogue(last, None, |d| d.live.held(packet) > before).await?;
+        if self.is_uncertain(op) {
+            self.wait(self.profile.time.result, |d| d.live.held(packet) > before).await?;
+        }
         if self.live.held(packet) > before {
             self.watch(self.profile.time.hold).await?;
         }
         self.broker(Command::Release(packet));
         self.follow_dialogue(last, None, |_| false).await?;
-        Ok(self.end_dialogue().succeeded())
+        let succeeded = self.end_dialogue().succeeded();
+        if succeeded && self.is_uncertain(op) {
+            self.take_effect(op).await?;
+        }
+        Ok(succeeded)
     }
 
     /// Sends the command line.
@@ -232,7 +304,7 @@ impl<'p> Driver<'p> {
     ) -> Result<(), Stop> {
         let mut line = one.line.clone();
         line.extend_from_slice(self.profile.serial.line_end.as_bytes());
-        self.dialogue = Some(Dialogue::new(one.exchange, &self.profile.lines, qos));
+        self.dialogue = Some(Dialogue::new(one, &self.profile.lines, qos));
         self.reader.command_sent(&line, prompt_of(self.profile, &line));
         self.send(purpose, &line).await
     }
@@ -248,9 +320,10 @@ impl<'p> Driver<'p> {
         let time = self.profile.time;
         let result = limit.or(one.exchange.within).unwrap_or(time.result);
         loop {
-            if let Some(dialogue) = self.dialogue.as_mut().filter(|d| d.wants_data()) {
+            if let Some(dialogue) = self.dialogue.as_mut().filter(|d| d.wants_data() && !one.starved) {
                 dialogue.data_sent();
-                let data = one.data.clone().unwrap_or_default();
+                let mut data = one.data.clone().unwrap_or_default();
+                data.extend_from_slice(one.exchange.data_end.as_bytes());
                 self.reader.data_sent(&data);
                 self.send(Purpose::Data, &data).await?;
             }
@@ -261,14 +334,28 @@ impl<'p> Driver<'p> {
                 return Ok(());
             }
             let (stage, awaited) = (dialogue.stage(), dialogue.awaited());
-            let moved = |d: &Self| d.dialogue.as_ref().is_none_or(|d| d.stage() != stage || d.wants_data());
+            let moved = |d: &Self| {
+                d.dialogue.as_ref().is_none_or(|d| d.stage() != stage || d.wants_data() && !one.starved)
+            };
             // Where silence is the right answer it is watched for, which needs no margin for a slow bench.
-            let watched = limit.filter(|_| stage == Stage::Result).map(|ms| self.settings.scaled_us(ms));
-            let waited_ms = if stage == Stage::Result { result } else { time.answer };
+            let watched = match stage {
+                Stage::Lull => Some(time.quiet),
+                Stage::Result => limit,
+                _ => None,
+            };
+            let watched = watched.map(|ms| self.settings.scaled_us(ms));
+            let waited_ms = match stage {
+                Stage::Result => result,
+                // A command without its data gives up by itself.
+                Stage::Answer if one.starved => time.answer + one.exchange.patience.unwrap_or(0),
+                _ => time.answer,
+            };
             let wait_us = watched.unwrap_or_else(|| self.settings.deadline_us(waited_ms));
             let until = Instant::now() + Duration::from_micros(wait_us);
             if !self.wait_until(until, |d| moved(d) || enough(d)).await? {
-                self.recorder.push(What::Silence { awaited, waited_ms });
+                if stage != Stage::Lull {
+                    self.recorder.push(What::Silence { awaited, waited_ms });
+                }
                 return Ok(());
             }
         }
@@ -312,6 +399,7 @@ impl<'p> Driver<'p> {
             .wait(limit, |d| match what {
                 Await::FromModule(kind, n) => d.live.count(Side::Module, kind) >= n,
                 Await::ToModule(kind, n) => d.live.count(Side::Broker, kind) >= n,
+                Await::Messages(n) if d.profile.message.any => d.told() >= n,
                 Await::Messages(n) => d.messages >= n,
                 Await::Closed => !d.live.connected(),
             })
@@ -407,6 +495,11 @@ impl<'p> Driver<'p> {
         if let Some(dialogue) = &mut self.dialogue {
             dialogue.hear(read);
         }
+        if let Item::Line(line) = &read.item
+            && self.borne.iter().any(|t| t.read(line).is_some())
+        {
+            self.borne = &[];
+        }
         match &read.item {
             Item::Message { .. } => self.messages += 1,
             Item::Line(line) if self.profile.message.announced.iter().any(|t| t.read(line).is_some()) => {
@@ -414,6 +507,11 @@ impl<'p> Driver<'p> {
             }
             _ => {}
         }
+    }
+
+    /// Messages told without a known form, by what the broker delivered.
+    fn told(&self) -> usize {
+        self.recorder.since(0, |events| formless(events).len())
     }
 
     fn catch_up(&mut self) {
@@ -475,13 +573,22 @@ impl<'p> Driver<'p> {
         let touched = |step: &str| case.ops().any(|op| op.step == step);
         let mut answers = self.probe().await? || self.recover().await?;
         if answers && (touched("open") || touched("connect")) {
-            if self.live.connected() {
+            // A module that was told to connect again by itself comes back until it is told to stop.
+            let returns = case.ops().any(|op| op.values.get("reconnect").is_some_and(|value| value != b"0"));
+            if self.live.connected() || returns {
                 self.try_step(&Op::new("disconnect")).await?;
             }
             self.try_step(&Op::new("close")).await?;
         }
-        if answers && touched("message-mode") {
-            self.try_step(&Op::new("message-mode").with("mode", "0")).await?;
+        if answers && (touched("open") || touched("connect")) {
+            for line in &self.profile.clear {
+                self.recovery_line(line).await?;
+            }
+        }
+        for (step, argument) in [("message-mode", "mode"), ("secure", "tls")] {
+            if answers && touched(step) {
+                self.try_step(&Op::new(step).with(argument, "0")).await?;
+            }
         }
         // A module that lost its connection only now may say so; nothing of that belongs to the next case.
         let connected = self.live.connected();
@@ -518,7 +625,7 @@ impl<'p> Driver<'p> {
         let filler = vec![b'\r'; usize::try_from(longest).unwrap_or(0).min(16 * 1024) + 2];
         for attempt in [b"\x1a\r\n".as_slice(), b"\x1b\r\n", &filler] {
             self.dialogue = None;
-            self.reader = Reader::new(&self.profile.message.framed);
+            self.reader = Reader::new(&self.profile.message);
             self.send(Purpose::Recovery, attempt).await?;
             if self.settle_and_probe().await? {
                 return Ok(true);

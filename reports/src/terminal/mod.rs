@@ -9,7 +9,7 @@ use std::{
 };
 
 use atspec_model::{
-    run::{CaseRecord, RunEvent, RunStart},
+    run::{CaseRecord, RunEnd, RunEvent, RunStart},
     verdict::Verdict,
 };
 use indicatif::ProgressDrawTarget;
@@ -126,13 +126,19 @@ impl<W: Write> TerminalReporter<W> {
         self.say(&line)
     }
 
-    fn ended(&mut self, partial: bool) -> io::Result<()> {
+    fn ended(&mut self, end: &RunEnd) -> io::Result<()> {
         if let Some(live) = &mut self.live {
             live.end();
         }
         let planned = self.modules.iter().map(|p| p.cases).sum();
-        let summary =
-            Summary { done: &self.done, planned, partial, options: &self.options, paint: self.paint };
+        let summary = Summary {
+            done: &self.done,
+            planned,
+            partial: end.partial,
+            alternatives: &end.alternatives,
+            options: &self.options,
+            paint: self.paint,
+        };
         let text = summary.text();
         self.say(&text)
     }
@@ -152,7 +158,7 @@ impl<W: Write> Reporter for TerminalReporter<W> {
             RunEvent::CaseDone { record, .. } => self.case_done(record),
             RunEvent::ModuleDone { module } => self.module_done(module),
             RunEvent::Note { module, text } => self.say(&format!("{}: note: {}\n", safe(module), safe(text))),
-            RunEvent::Ended { end } => self.ended(end.partial),
+            RunEvent::Ended { end } => self.ended(end),
         }
     }
 }

@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeMap, path::Path};
 
-use atspec_model::{run::CaseRecord, verdict::Verdict};
+use atspec_model::{
+    run::{AlternativeUse, CaseRecord},
+    verdict::Verdict,
+};
 
 use super::{Options, counted, reached};
 use crate::{paint::Paint, safe::safe, time, words};
@@ -53,6 +56,7 @@ pub(super) struct Summary<'a> {
     pub(super) done: &'a [Done],
     pub(super) planned: usize,
     pub(super) partial: bool,
+    pub(super) alternatives: &'a [AlternativeUse],
     pub(super) options: &'a Options,
     pub(super) paint: Paint,
 }
@@ -60,8 +64,15 @@ pub(super) struct Summary<'a> {
 impl Summary<'_> {
     /// The whole text; its last line says what to do next.
     pub(super) fn text(&self) -> String {
-        let parts =
-            [self.table(), self.to_look_at(), self.not_run(), self.skipped(), self.written(), self.result()];
+        let parts = [
+            self.table(),
+            self.to_look_at(),
+            self.not_run(),
+            self.skipped(),
+            self.alternatives(),
+            self.written(),
+            self.result(),
+        ];
         let parts = parts.into_iter().filter(|lines| !lines.is_empty());
         let lines: Vec<String> = parts.flat_map(|lines| [String::new()].into_iter().chain(lines)).collect();
         lines.join("\n") + "\n"
@@ -77,6 +88,19 @@ impl Summary<'_> {
         }
         lines.push(self.next());
         lines
+    }
+
+    /// Where a document has several forms, the one that the module uses.
+    fn alternatives(&self) -> Vec<String> {
+        let line = |one: &AlternativeUse| {
+            let [module, id, about] = [&one.module, &one.id, &one.about].map(|text| safe(text));
+            format!("  {module} {id} {about}: {}", safe(&one.uses.join(", ")))
+        };
+        let lines: Vec<String> = self.alternatives.iter().map(line).collect();
+        if lines.is_empty() {
+            return lines;
+        }
+        [self.paint.faint("where the document has several forms")].into_iter().chain(lines).collect()
     }
 
     fn of(&self, verdict: Verdict) -> usize {

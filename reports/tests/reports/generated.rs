@@ -104,6 +104,7 @@ fn any_case() -> impl Strategy<Value = CaseRecord> {
                 observed,
                 message,
                 notes,
+                uses: Vec::new(),
                 excerpt,
                 retries,
                 timeline,

@@ -86,6 +86,7 @@ pub(crate) fn case(module: &str, id: &str, verdict: Verdict, took_ms: u64) -> Ca
         observed: String::new(),
         message: String::new(),
         notes: Vec::new(),
+        uses: Vec::new(),
         excerpt: Vec::new(),
         retries: 0,
         timeline: Some(format!("timelines/{module}/{id}.jsonl")),

@@ -178,9 +178,7 @@ async fn attempt(plan: &Plan, lane: &Lane, bench: &mut Bench<'_>, id: &str, dir:
         let file = format!("timelines/{}/{id}.jsonl", profile.name);
         let up = "../".repeat(file.split('/').count() - 1);
         timeline.header.profile = Some(format!("{up}profiles/{}.toml", profile.name));
-        let Some((mut record, judgement)) = judge::record(profile, &timeline, Some(file.clone())) else {
-            break;
-        };
+        let (mut record, judgement) = judge::record(&case, profile, &timeline, Some(file.clone()));
         record.took_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         record.retries = retries;
         if let Err(e) = write(&dir.join(&file), &timeline.to_json_lines()) {
@@ -238,6 +236,7 @@ fn plain(lane: &Lane, case: &Case, verdict: Verdict, message: &str) -> CaseRecor
         observed: String::new(),
         message: message.to_owned(),
         notes: Vec::new(),
+        uses: Vec::new(),
         excerpt: Vec::new(),
         retries: 0,
         timeline: None,

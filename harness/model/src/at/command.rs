@@ -30,6 +30,14 @@ pub struct Fill<'a> {
     pub omit: &'a [String],
     /// Text put behind the last argument on purpose.
     pub tail: &'a [u8],
+    /// Values of arguments that have none of their own. They alone do not bring an optional part in.
+    pub defaults: Option<&'a Values<'a>>,
+}
+
+impl Fill<'_> {
+    fn default_of(&self, name: &str) -> Option<&Vec<u8>> {
+        self.defaults.and_then(|defaults| defaults.get(name))
+    }
 }
 
 /// A template that cannot be parsed.
@@ -86,11 +94,17 @@ impl CommandTemplate {
         Ok(out)
     }
 
-    /// The values in a command line, or `None` where the line does not have this form.
-    pub fn read(&self, line: &[u8]) -> Option<BTreeMap<String, Vec<u8>>> {
+    /// Whether an argument is sent in quotes.
+    pub fn quotes(&self, name: &str) -> bool {
+        quotes(&self.parts, name)
+    }
+
+    /// The values in a command line, or `None` where the line does not have this form. `mark` is a byte behind which a quote
+    /// or a comma belongs to the argument.
+    pub fn read(&self, line: &[u8], mark: Option<u8>) -> Option<BTreeMap<String, Vec<u8>>> {
         let parts: Vec<&Part> = self.parts.iter().collect();
         let mut found = Vec::new();
-        read(&parts, line, &mut found).then(|| found.into_iter().collect())
+        read(&parts, line, mark, &mut found).then(|| found.into_iter().collect())
     }
 }
 
@@ -189,7 +203,8 @@ fn fill(parts: &[Part], values: &Values<'_>, how: Fill<'_>, out: &mut Vec<u8>) -
                 }
             }
             Part::Argument { name, quoted } => {
-                let value = values.get(name.as_str()).ok_or_else(|| name.clone())?;
+                let value =
+                    values.get(name.as_str()).or_else(|| how.default_of(name)).ok_or_else(|| name.clone())?;
                 if *quoted {
                     out.push(b'"');
                 }
@@ -199,13 +214,15 @@ fn fill(parts: &[Part], values: &Values<'_>, how: Fill<'_>, out: &mut Vec<u8>) -
                 }
             }
             Part::Optional(inner) => {
-                let has_all = inner.iter().all(|p| match p {
-                    Part::Argument { name, .. } => {
-                        values.contains_key(name.as_str()) || how.omit.contains(name)
-                    }
-                    _ => true,
-                });
-                if has_all {
+                let given = |name: &String| values.contains_key(name.as_str()) || how.omit.contains(name);
+                let names = || {
+                    inner.iter().filter_map(|part| match part {
+                        Part::Argument { name, .. } => Some(name),
+                        _ => None,
+                    })
+                };
+                let complete = names().all(|name| given(name) || how.default_of(name).is_some());
+                if complete && (names().next().is_none() || names().any(given)) {
                     fill(inner, values, how, out)?;
                 }
             }
@@ -215,14 +232,14 @@ fn fill(parts: &[Part], values: &Values<'_>, how: Fill<'_>, out: &mut Vec<u8>) -
 }
 
 /// Matches `line` against the parts, backtracking over optional ones. Found values are appended.
-fn read(parts: &[&Part], line: &[u8], found: &mut Vec<(String, Vec<u8>)>) -> bool {
+fn read(parts: &[&Part], line: &[u8], mark: Option<u8>, found: &mut Vec<(String, Vec<u8>)>) -> bool {
     let Some((first, rest)) = parts.split_first() else { return line.is_empty() };
     match first {
-        Part::Literal(text) => match_literal(text, line).is_some_and(|line| read(rest, line, found)),
+        Part::Literal(text) => match_literal(text, line).is_some_and(|line| read(rest, line, mark, found)),
         Part::Argument { name, .. } => {
-            let Some((value, line)) = argument(line) else { return false };
+            let Some((value, line)) = argument(line, mark) else { return false };
             found.push((name.clone(), value));
-            let matched = read(rest, line, found);
+            let matched = read(rest, line, mark, found);
             if !matched {
                 found.pop();
             }
@@ -230,12 +247,12 @@ fn read(parts: &[&Part], line: &[u8], found: &mut Vec<(String, Vec<u8>)>) -> boo
         }
         Part::Optional(inner) => {
             let with: Vec<&Part> = inner.iter().chain(rest.iter().copied()).collect();
-            let mark = found.len();
-            if read(&with, line, found) {
+            let before = found.len();
+            if read(&with, line, mark, found) {
                 return true;
             }
-            found.truncate(mark);
-            read(rest, line, found)
+            found.truncate(before);
+            read(rest, line, mark, found)
         }
     }
 }
@@ -247,15 +264,35 @@ fn match_literal<'a>(text: &str, line: &'a [u8]) -> Option<&'a [u8]> {
 }
 
 /// The argument at the beginning of `line`, without its quotes, and what follows.
-fn argument(line: &[u8]) -> Option<(Vec<u8>, &[u8])> {
+fn argument(line: &[u8], mark: Option<u8>) -> Option<(Vec<u8>, &[u8])> {
     if let Some(quoted) = line.strip_prefix(b"\"") {
-        let end = quoted.iter().position(|&b| b == b'"')?;
+        let end = Some(end_of(quoted, b'"', mark)).filter(|end| *end < quoted.len())?;
         let rest = &quoted[end + 1..];
         return (rest.is_empty() || rest[0] == b',').then(|| (quoted[..end].to_vec(), rest));
     }
-    let end = line.iter().position(|&b| b == b',').unwrap_or(line.len());
+    let end = end_of(line, b',', mark);
     let value = &line[..end];
-    (!value.contains(&b'"')).then(|| (value.to_vec(), &line[end..]))
+    (mark.is_some() || !value.contains(&b'"')).then(|| (value.to_vec(), &line[end..]))
+}
+
+/// Where `end` stands for the first time, not behind a mark; the length of `text` where it does not.
+fn end_of(text: &[u8], end: u8, mark: Option<u8>) -> usize {
+    let mut at = 0;
+    while let Some(byte) = text.get(at) {
+        if *byte == end {
+            break;
+        }
+        at += if Some(*byte) == mark { 2 } else { 1 };
+    }
+    at.min(text.len())
+}
+
+fn quotes(parts: &[Part], name: &str) -> bool {
+    parts.iter().any(|part| match part {
+        Part::Argument { name: other, quoted } => other == name && *quoted,
+        Part::Optional(inner) => quotes(inner, name),
+        Part::Literal(_) => false,
+    })
 }
 
 #[cfg(test)]
@@ -286,9 +323,9 @@ mod tests {
         let given = values(&[("topic", "a,b"), ("qos", "1"), ("retain", "0"), ("payload", "x")]);
         let line = template.fill(&given, Fill::default()).unwrap();
         assert_eq!(line, b"AT+MPUB=\"a,b\",1,0,\"x\"");
-        let back = template.read(&line).unwrap();
+        let back = template.read(&line, None).unwrap();
         assert!(given.iter().all(|(name, value)| back[*name] == *value));
-        assert_eq!(template.read(b"at+mpub=t,1,0,x").unwrap()["topic"], b"t");
+        assert_eq!(template.read(b"at+mpub=t,1,0,x", None).unwrap()["topic"], b"t");
         assert_eq!(template.name(), "AT+MPUB");
     }
 
@@ -299,7 +336,7 @@ mod tests {
     #[case("AT+MPUB=\"t\"x,1,0,x")]
     fn other_forms_do_not_read(#[case] line: &str) {
         let template = CommandTemplate::parse("AT+MPUB=\"{topic}\",{qos},{retain},\"{payload}\"").unwrap();
-        assert_eq!(template.read(line.as_bytes()), None);
+        assert_eq!(template.read(line.as_bytes(), None), None);
     }
 
     #[test]
@@ -307,8 +344,11 @@ mod tests {
         let template = CommandTemplate::parse("AT+MCONNECT={clean},{keepalive}").unwrap();
         let given = values(&[("clean", "1"), ("keepalive", "60")]);
         let omit = ["keepalive".to_owned()];
-        assert_eq!(template.fill(&given, Fill { omit: &omit, tail: b"" }).unwrap(), b"AT+MCONNECT=1");
-        assert_eq!(template.fill(&given, Fill { omit: &[], tail: b",9" }).unwrap(), b"AT+MCONNECT=1,60,9");
+        assert_eq!(template.fill(&given, Fill { omit: &omit, ..Fill::default() }).unwrap(), b"AT+MCONNECT=1");
+        assert_eq!(
+            template.fill(&given, Fill { tail: b",9", ..Fill::default() }).unwrap(),
+            b"AT+MCONNECT=1,60,9"
+        );
     }
 
     #[rstest]

@@ -1,7 +1,7 @@
 //! Templates of lines that a module prints: `+MSUB: "{topic}",{len:n} byte,{payload}`.
 //!
 //! `{name}` is any text without a line break, `{name:n}` a whole number. `{payload}` may only stand last, with a `{len:n}` before
-//! it: then exactly so many bytes follow, whatever they look like. A blank more or less after the first colon
+//! it: then exactly so many bytes follow, whatever they look like, and perhaps a closing quote. A blank more or less after the first colon
 //! matches too, and [`Captures::exact`] tells of it (the rule on blanks of the clause list).
 
 use std::{collections::BTreeMap, fmt::Write as _};
@@ -20,7 +20,12 @@ pub struct LineTemplate {
     /// The same with the blank as written.
     exact: Regex,
     framed: bool,
+    /// What stands behind the payload on the same line.
+    tail: &'static str,
 }
+
+/// What may stand behind a payload.
+const TAILS: &[&str] = &["", "\""];
 
 impl PartialEq for LineTemplate {
     fn eq(&self, other: &Self) -> bool {
@@ -53,10 +58,9 @@ impl Captures {
 impl LineTemplate {
     /// Parses a template.
     pub fn parse(source: &str) -> Result<Self, TemplateError> {
-        let (head, framed) = match source.strip_suffix("{payload}") {
-            Some(head) => (head, true),
-            None => (source, false),
-        };
+        let tail = TAILS.iter().find(|tail| source.ends_with(&format!("{{payload}}{tail}")));
+        let head = tail.and_then(|tail| source.strip_suffix(*tail)).and_then(|s| s.strip_suffix("{payload}"));
+        let (head, framed) = (head.unwrap_or(source), head.is_some());
         let mut names = Vec::new();
         let mut pattern = String::new();
         let mut at = 0;
@@ -82,7 +86,12 @@ impl LineTemplate {
                 return Err(fail("`{payload}` may only stand at the end"));
             }
             names.push(name.to_owned());
-            pattern += if number { "(-?[0-9]{1,10})" } else { r"([^\r\n]*?)" };
+            // The blank behind a colon belongs to the line, not to the first value.
+            pattern += match (number, pattern.ends_with(':')) {
+                (true, _) => "(-?[0-9]{1,10})",
+                (false, true) => r"((?:[^ \r\n][^\r\n]*?)?)",
+                (false, false) => r"([^\r\n]*?)",
+            };
             at = close + 1;
         }
         if framed && !names.iter().any(|name| name == "len") {
@@ -103,6 +112,7 @@ impl LineTemplate {
             tolerant: regex(&free_blank(&pattern))?,
             exact: regex(&pattern)?,
             framed,
+            tail: tail.copied().unwrap_or_default(),
         })
     }
 
@@ -114,6 +124,36 @@ impl LineTemplate {
     /// Whether the template ends with a payload that is framed by its length.
     pub fn is_framed(&self) -> bool {
         self.framed
+    }
+
+    /// The names of its places, in order.
+    pub fn names(&self) -> &[String] {
+        &self.names
+    }
+
+    /// Whether the template has a place for any text.
+    pub fn is_loose(&self) -> bool {
+        let mut numbers = self.source.match_indices('{').map(|(at, _)| &self.source[at..]);
+        numbers.any(|rest| rest.split_once('}').is_some_and(|(name, _)| !name.ends_with(":n")))
+    }
+
+    /// What stands behind the payload of a framed template: nothing, or a quote.
+    pub fn tail(&self) -> &'static str {
+        self.tail
+    }
+
+    /// The same where the names that also stand in `said` have the values there: the line belongs to the command that said them.
+    pub fn answers(&self, line: &[u8], said: &BTreeMap<String, Vec<u8>>) -> Option<Captures> {
+        let found = self.read(line)?;
+        let own = |(name, value): (&String, &Vec<u8>)| said.get(name).is_none_or(|said| said == value);
+        found.values.iter().all(own).then_some(found)
+    }
+
+    /// The line that answers a command which said these values; `None` where something is not known of it.
+    pub fn filled(&self, said: &BTreeMap<String, Vec<u8>>) -> Option<Vec<u8>> {
+        let known = self.names.iter().all(|name| said.contains_key(name));
+        let values = said.iter().map(|(name, value)| (name.as_str(), value.clone())).collect();
+        known.then(|| self.fill(&values))
     }
 
     /// Matches a whole line, or for a framed template the beginning of `bytes`.
@@ -178,5 +218,23 @@ mod tests {
         assert!(template.read(b"+CGATT: x").is_none());
         assert!(LineTemplate::parse("OK").unwrap().read(b"OK!").is_none());
         assert!(LineTemplate::parse("x{payload}").is_err());
+    }
+
+    #[test]
+    fn a_line_answers_the_command_that_said_its_values() {
+        let template = LineTemplate::parse("+ECMTPUB:{link},{id},{result:n}").unwrap();
+        let said = BTreeMap::from([("link".to_owned(), b"0".to_vec()), ("id".to_owned(), b"7".to_vec())]);
+        assert!(template.answers(b"+ECMTPUB: 0,7,0", &said).is_some());
+        assert!(template.answers(b"+ECMTPUB: 0,8,0", &said).is_none());
+        assert_eq!(template.filled(&said), None);
+        let known = LineTemplate::parse("+ECMTPUB:{link},{id},0").unwrap();
+        assert_eq!(known.filled(&said).unwrap(), b"+ECMTPUB:0,7,0");
+    }
+
+    #[test]
+    fn a_quote_may_close_a_payload() {
+        let template = LineTemplate::parse("+QMTRECV: {link},\"{topic}\",{len:n},\"{payload}\"").unwrap();
+        assert_eq!(template.tail(), "\"");
+        assert_eq!(template.read(b"+QMTRECV: 0,\"t\",1,\"x\"").unwrap().len, 19);
     }
 }

@@ -4,7 +4,7 @@
 //! ends, and empty lines mean nothing. A payload may look like anything: it is taken by its declared length, and a `>` is a
 //! prompt only while the dialogue waits for one.
 
-use super::LineTemplate;
+use crate::profile::Messages;
 
 /// The longest line that is kept; what is longer is cut up ([`Item::Overlong`]).
 const MAX_LINE: usize = 64 * 1024;
@@ -48,7 +48,7 @@ pub struct Read {
 /// Frames the stream of one serial line. Memory is bounded by the longest message, 1 MiB, whatever arrives.
 #[derive(Debug, Clone)]
 pub struct Reader<'p> {
-    messages: &'p [LineTemplate],
+    messages: &'p Messages,
     buffer: Vec<u8>,
     /// Offset of the buffer's first byte in the stream.
     start: usize,
@@ -63,13 +63,20 @@ pub struct Reader<'p> {
 enum State {
     LineStart,
     AfterPrompt,
-    Payload { form: usize, head: Vec<u8>, len: usize },
-    AfterPayload,
+    Payload {
+        form: usize,
+        head: Vec<u8>,
+        len: usize,
+    },
+    /// What else may stand there before the line ends.
+    AfterPayload {
+        tail: &'static str,
+    },
 }
 
 impl<'p> Reader<'p> {
     /// A reader that frames messages of these forms.
-    pub fn new(messages: &'p [LineTemplate]) -> Self {
+    pub fn new(messages: &'p Messages) -> Self {
         Self {
             messages,
             buffer: Vec::new(),
@@ -87,7 +94,9 @@ impl<'p> Reader<'p> {
         let line = line.trim_ascii_end();
         self.command_echo = (!line.is_empty()).then(|| line.to_vec());
         self.data_echo = None;
-        self.prompt = prompt.map(|p| p.as_bytes().to_vec());
+        // Of `>>` the first is enough: what follows of it is swallowed, whenever it comes.
+        let first = |p: &str| if p.bytes().all(|b| b == b'>') { 1 } else { p.len() };
+        self.prompt = prompt.map(|p| p.as_bytes()[..first(p).min(p.len())].to_vec());
     }
 
     /// Data were sent after a prompt: they are printed back where the command was.
@@ -133,11 +142,22 @@ impl<'p> Reader<'p> {
                 State::Payload { len, .. } if self.buffer.len() < *len => return None,
                 State::Payload { form, head, len } => {
                     let (form, head, len) = (*form, head.clone(), *len);
-                    self.state = State::AfterPayload;
+                    let tail = self.messages.framed.get(form).map_or("", crate::at::LineTemplate::tail);
+                    self.state = State::AfterPayload { tail };
                     let payload = self.take(len);
                     return Some(self.read(Item::Message { form, head, payload }));
                 }
-                State::AfterPayload => {
+                State::AfterPayload { tail } if !tail.is_empty() => {
+                    let tail = *tail;
+                    if self.buffer.len() < tail.len() && tail.as_bytes().starts_with(&self.buffer) {
+                        return None;
+                    }
+                    if self.buffer.starts_with(tail.as_bytes()) {
+                        self.drop_front(tail.len());
+                    }
+                    self.state = State::AfterPayload { tail: "" };
+                }
+                State::AfterPayload { .. } => {
                     let (line, complete) = self.peek_line()?;
                     if !complete && line.len() < MAX_LINE {
                         return None;
@@ -210,10 +230,11 @@ impl<'p> Reader<'p> {
 
     /// A message head at the beginning of the buffer: its form, the declared length, the head.
     fn message_head(&self) -> Option<(usize, usize, Vec<u8>)> {
-        self.messages.iter().enumerate().filter(|(_, template)| template.is_framed()).find_map(
+        self.messages.framed.iter().enumerate().filter(|(_, template)| template.is_framed()).find_map(
             |(form, template)| {
                 let found = template.read(&self.buffer)?;
                 let len = found.number::<usize>("len").filter(|&len| len <= MAX_MESSAGE)?;
+                let len = len.min(self.messages.cut.unwrap_or(usize::MAX));
                 Some((form, len, self.buffer[..found.len].to_vec()))
             },
         )
@@ -249,8 +270,11 @@ mod tests {
 
     use super::*;
 
-    fn forms() -> Vec<LineTemplate> {
-        vec![LineTemplate::parse("+MSUB: \"{topic}\",{len:n} byte,{payload}").unwrap()]
+    use crate::at::LineTemplate;
+
+    fn forms() -> Messages {
+        let form = LineTemplate::parse("+MSUB: \"{topic}\",{len:n} byte,{payload}").unwrap();
+        Messages { framed: vec![form], ..Messages::default() }
     }
 
     fn items(reader: &mut Reader<'_>, chunks: &[&[u8]]) -> Vec<Read> {

@@ -4,11 +4,16 @@
 //! fault of the bench gives error. Every finding is collected; the firmest decides.
 
 mod excerpt;
+mod formless;
 mod rules;
 mod steps;
+mod trace;
 mod view;
 
 pub use excerpt::excerpt;
+pub use formless::formless;
+pub use steps::acknowledgement;
+pub use trace::trace;
 pub use view::{Connection, Message, Serial, StepView, Told, View, WirePacket, prompt_of};
 
 use crate::{
@@ -84,7 +89,7 @@ pub fn judge(case: &Case, profile: &Profile, timeline: &Timeline) -> Judgement {
             format!("the recording ends in: {last}"),
         ));
     }
-    conclude(case, findings)
+    Judgement { uses: trace::uses(&view), ..conclude(case, findings) }
 }
 
 /// What ends a case whatever the module did: the bench's own faults.
@@ -145,6 +150,7 @@ fn conclude(case: &Case, mut findings: Vec<Finding>) -> Judgement {
         clauses: worst.clauses,
         offence: worst.at,
         notes,
+        uses: Vec::new(),
     }
 }
 

@@ -7,7 +7,7 @@ use crate::{
     at::{Heard, Outcome, Stage},
     case::{Case, Op, Step},
     mqtt::{Body, PacketType},
-    profile::Known,
+    profile::{First, Known},
     text,
     timeline::{Alteration, Side, What},
     verdict::Verdict,
@@ -19,8 +19,14 @@ pub(super) fn judge(case: &Case, view: &View<'_>) -> Vec<Finding> {
     for seen in &view.steps {
         let Some(step) = case.steps.get(seen.index) else { continue };
         match step {
-            Step::Do(op) => findings.extend(means(op, seen)),
-            Step::Check(op) => findings.extend(subject(op, seen, view)),
+            Step::Do(op) => {
+                findings.extend(means(op, seen));
+                findings.extend(without_effect(op, seen, view));
+            }
+            Step::Check(op) => {
+                findings.extend(subject(op, seen, view));
+                findings.extend(without_effect(op, seen, view));
+            }
             Step::Refuse(op) => {
                 findings.extend(no_success(op, seen, view));
                 findings.extend(nothing_sent(op, seen, view));
@@ -28,7 +34,10 @@ pub(super) fn judge(case: &Case, view: &View<'_>) -> Vec<Finding> {
                 findings.extend(port_answers(seen));
             }
             Step::NoSuccess(op) => {
-                findings.extend(no_success(op, seen, view));
+                // Where success may be told before it is certain, it says nothing of what did not come.
+                if seen.dialogues.last().is_none_or(|told| told.certain) {
+                    findings.extend(no_success(op, seen, view));
+                }
                 findings.extend(port_answers(seen));
             }
             Step::Beyond(op) => {
@@ -68,12 +77,65 @@ fn subject(op: &Op, seen: &StepView, view: &View<'_>) -> Option<Finding> {
         let finding = Finding::new(firmness(told), expected, "no such line before the final result code");
         return Some(finding.at(told.asked));
     }
-    let told = seen.dialogues.iter().find(|t| t.outcome.result_first && t.known == Known::Full)?;
-    let (answer, result) = (told.outcome.answer.as_ref()?, told.outcome.result.as_ref()?);
-    let expected = format!("{} first, then {}", show(answer), show(result));
-    let observed = format!("{} before {}", show(result), show(answer));
-    let finding = Finding::new(Verdict::Fail, expected, observed);
-    Some(finding.at(view.event_of(result).unwrap_or(told.asked)))
+    seen.dialogues.iter().filter(|t| t.known == Known::Full).find_map(|told| out_of_order(told, view))
+}
+
+/// Final result code, result line and prompt come in the documented order.
+fn out_of_order(told: &Told, view: &View<'_>) -> Option<Finding> {
+    let o = &told.outcome;
+    let answer = o.answer.as_ref()?;
+    let finding = |first: String, second: String, at: &Heard| {
+        let expected = format!("{first} first, then {second}");
+        let finding = Finding::new(Verdict::Fail, expected, format!("{second} before {first}"));
+        Some(finding.at(view.event_of(at).unwrap_or(told.asked)))
+    };
+    match (&o.result, told.first) {
+        (Some(result), First::Answer) if o.result_first => {
+            return finding(show(answer), show(result), result);
+        }
+        (Some(result), First::Result) if !o.result_first => {
+            return finding(show(result), show(answer), answer);
+        }
+        _ => {}
+    }
+    let prompted = o.prompted?;
+    let before = answer.1 < prompted;
+    match (told.prompt_after_answer, before, o.answer_before_prompt) {
+        (true, false, _) => finding(show(answer), "the prompt".to_owned(), answer),
+        (false, _, true) => finding("the data".to_owned(), show(answer), answer),
+        _ => None,
+    }
+}
+
+/// Success that may be told early still has to come true.
+fn without_effect(op: &Op, seen: &StepView, view: &View<'_>) -> Option<Finding> {
+    let told = seen.dialogues.last().filter(|told| !told.certain)?;
+    let claim = told.outcome.claim().filter(|_| told.outcome.claimed())?;
+    let within = |at: usize| (told.asked..seen.end).contains(&at);
+    let (needed, came) = match op.step.as_str() {
+        "open" => ("TCP connection".to_owned(), view.connections.iter().any(|c| within(c.opened))),
+        step => {
+            let kind = acknowledgement(step, op.qos())?;
+            (kind.to_string(), view.to_module(kind).any(|p| within(p.at)))
+        }
+    };
+    if came {
+        return None;
+    }
+    let expected = format!("{} to come true", show(claim));
+    Some(Finding::new(Verdict::Fail, expected, format!("no {needed} followed")).at(told.asked))
+}
+
+/// The broker's packet that ends the operation of a step; none where there is none to wait for.
+pub fn acknowledgement(step: &str, qos: Option<u8>) -> Option<PacketType> {
+    match (step, qos) {
+        ("connect", _) => Some(PacketType::ConnAck),
+        ("subscribe", _) => Some(PacketType::SubAck),
+        ("unsubscribe", _) => Some(PacketType::UnsubAck),
+        ("publish" | "publish-data", Some(1)) => Some(PacketType::PubAck),
+        ("publish" | "publish-data", Some(2)) => Some(PacketType::PubComp),
+        _ => None,
+    }
 }
 
 /// How firmly a command's documented dialogue binds. A refusal of a command that the document names is a failure even where
@@ -190,6 +252,9 @@ fn held(packet: PacketType, op: &Op, seen: &StepView, view: &View<'_>) -> Option
     }
     let released = find(Alteration::Released).map(|i| seen.begin + i);
     if let Some(line) = claim {
+        if !told.certain {
+            return None;
+        }
         let at = view.event_of(line).unwrap_or(told.asked);
         if released.is_none_or(|released| at < released) {
             let expected = format!("no {} while {packet} is held back", show(line));
@@ -204,7 +269,7 @@ fn held(packet: PacketType, op: &Op, seen: &StepView, view: &View<'_>) -> Option
 /// A line that alone means success cannot come before what it stands for: the broker's packets are recorded before they are
 /// written, so a line recorded earlier was printed without its cause.
 fn cause(op: &Op, seen: &StepView, view: &View<'_>) -> Option<Finding> {
-    let told = seen.dialogues.last()?;
+    let told = seen.dialogues.last().filter(|told| told.certain)?;
     let claim = told.outcome.result.as_ref()?;
     let at = view.event_of(claim)?;
     let between = |event: usize| (told.asked..at).contains(&event);

@@ -5,11 +5,12 @@
 
 use std::collections::BTreeMap;
 
+use super::formless;
 use crate::{
     at::{Captures, Dialogue, Heard, Item, Outcome, Read, Reader, Stage},
     case::{Case, Spoken, Step},
     mqtt::{self, Frame, Framer, Packet, PacketType},
-    profile::{Known, Profile},
+    profile::{First, Known, Profile},
     timeline::{Close, Header, Purpose, Side, Timeline, What},
 };
 
@@ -76,11 +77,17 @@ pub struct Told {
     /// The same in words.
     pub awaited: String,
     /// Success lines that were still owed at the end.
-    pub owed: Vec<String>,
+    pub owed: Vec<Vec<u8>>,
     /// An information response of the profile that did not come.
     pub missing_info: Option<String>,
     /// How much of it the document describes.
     pub known: Known,
+    /// Whether success is told only when it is certain.
+    pub certain: bool,
+    /// Which of final result code and result line comes first.
+    pub first: First,
+    /// Whether the final result code comes before the prompt.
+    pub prompt_after_answer: bool,
     /// Clauses of the command.
     pub cites: Vec<String>,
 }
@@ -175,6 +182,9 @@ impl<'a> View<'a> {
             strangers: 0,
         };
         view.see_serial(&|index| is_reading(case, index));
+        if profile.message.any {
+            view.see_formless();
+        }
         view.see_wire();
         view.forget_silent_others(case);
         for step in &mut view.steps {
@@ -218,6 +228,15 @@ impl<'a> View<'a> {
         })
     }
 
+    /// Everything printed in the case, as one stream; the offsets of the serial items count in it.
+    pub fn printed(&self) -> Vec<u8> {
+        let bytes = self.timeline.events.iter().filter_map(|event| match &event.what {
+            What::Received { bytes } => Some(bytes.as_slice()),
+            _ => None,
+        });
+        bytes.flatten().copied().collect()
+    }
+
     /// The step in which an event lies.
     pub fn step_at(&self, event: usize) -> Option<&StepView> {
         self.steps.iter().find(|s| (s.begin..s.end).contains(&event))
@@ -240,7 +259,7 @@ impl<'a> View<'a> {
 
     fn see_serial(&mut self, reading: &impl Fn(usize) -> bool) {
         let profile = self.profile;
-        let mut reader = Reader::new(&profile.message.framed);
+        let mut reader = Reader::new(&profile.message);
         let mut clearing_up = false;
         for (at, event) in self.timeline.events.iter().enumerate() {
             match &event.what {
@@ -297,6 +316,20 @@ impl<'a> View<'a> {
             reader.unfinished_message().map(|(head, _)| (head.to_vec(), reader.pending().to_vec()));
         let end = self.timeline.events.iter().position(|e| e.what == What::Teardown);
         self.end_step(end.unwrap_or(self.timeline.events.len()));
+    }
+
+    /// Messages in whatever form they are printed.
+    fn see_formless(&mut self) {
+        let told = formless(&self.timeline.events).into_iter().map(|told| Message {
+            at: told.at,
+            topic: told.topic,
+            payload: told.payload,
+            excess: Vec::new(),
+            cached: false,
+            head: Vec::new(),
+            exact: true,
+        });
+        self.messages = told.collect();
     }
 
     /// A connection that never spoke is the module's only if it was opened while the module was told to open one.
@@ -461,9 +494,8 @@ fn hear(view: &mut StepView, step: Option<&Step>, profile: &Profile) {
                 let Some(one) = (if is_probe { probing() } else { commands.next().cloned() }) else {
                     continue;
                 };
-                let dialogue =
-                    Dialogue::new(one.exchange, &profile.lines, if is_probe { Some(0) } else { qos });
-                current = Some((dialogue, Told::new(*at, bytes, one.exchange), is_probe));
+                let dialogue = Dialogue::new(&one, &profile.lines, if is_probe { Some(0) } else { qos });
+                current = Some((dialogue, Told::new(*at, bytes, one.exchange, qos), is_probe));
             }
             Serial::Sent { purpose: Purpose::Data, .. } => {
                 if let Some((dialogue, ..)) = &mut current {
@@ -484,7 +516,7 @@ fn hear(view: &mut StepView, step: Option<&Step>, profile: &Profile) {
 }
 
 impl Told {
-    fn new(asked: usize, sent: &[u8], exchange: &crate::profile::Exchange) -> Self {
+    fn new(asked: usize, sent: &[u8], exchange: &crate::profile::Exchange, qos: Option<u8>) -> Self {
         Self {
             asked,
             line: sent.trim_ascii_end().to_vec(),
@@ -494,6 +526,9 @@ impl Told {
             owed: Vec::new(),
             missing_info: None,
             known: exchange.known,
+            certain: exchange.is_certain(qos.unwrap_or(0)),
+            first: exchange.first,
+            prompt_after_answer: exchange.prompt_after_answer,
             cites: exchange.cites.clone(),
         }
     }

@@ -206,6 +206,14 @@ pub struct Connect {
 }
 
 impl Connect {
+    /// The statements that a CONNECT of another version breaks.
+    pub const VERSION: [&'static str; 2] = ["MQTT-3.1.2-1", "MQTT-3.1.2-2"];
+
+    /// Whether it is of MQTT 3.1, the version before.
+    pub fn is_older(&self) -> bool {
+        self.protocol.as_bytes() == b"MQIsdp" && self.level == 3
+    }
+
     /// Clean Session, bit 1 of the connect flags.
     pub fn clean_session(&self) -> bool {
         self.flags & 0x02 != 0

@@ -425,14 +425,16 @@ impl Partner {
         if let Some(c) = self.conns.get_mut(&conn) {
             c.since = now;
         }
-        if is_other_level(connect) {
+        let older = self.settings.older && connect.is_older();
+        if is_other_level(connect) && !older {
             // MQTT-3.1.2-2.
             return self.refuse(conn, 1, now);
         }
         let clean = connect.clean_session();
         let empty = connect.client_id.as_bytes().is_empty();
         // MQTT-3.1.3-8 is an answer, MQTT-3.1.3-7 alone therefore no reason to close without one.
-        let worst = packet.violations.iter().find(|v| v.level == Level::Must && v.clause != "MQTT-3.1.3-7");
+        let borne = |clause| clause == "MQTT-3.1.3-7" || older && Connect::VERSION.contains(&clause);
+        let worst = packet.violations.iter().find(|v| v.level == Level::Must && !borne(v.clause));
         if let Some(violation) = worst {
             let why = format!("CONNECT: {}", violation.what);
             return self.close(conn, Close::Fin, why, now);

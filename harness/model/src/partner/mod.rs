@@ -69,6 +69,8 @@ pub struct Settings {
     pub max_filters: usize,
     /// Sessions; CONNACK is 3 beyond.
     pub max_sessions: usize,
+    /// Whether clients of MQTT 3.1 are served as well.
+    pub older: bool,
 }
 
 impl Default for Settings {
@@ -85,6 +87,7 @@ impl Default for Settings {
             max_bytes: 32 * 1024 * 1024,
             max_filters: 1000,
             max_sessions: 256,
+            older: false,
         }
     }
 }

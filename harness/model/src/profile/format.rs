@@ -82,20 +82,29 @@ pub const TOP: TableFormat = TableFormat {
         must("document", r#"document = "air780e-application-note""#, "where the clauses come from"),
         must("serial", "[serial]", "serial settings"),
         must("time", "[time]", "waiting times"),
-        may("bring-up", "[bring-up]", "what is sent once when the port is taken", ""),
+        may("bring-up", "[bring-up]", "what is sent when the port is taken, and after cases", ""),
         must("lines", "[lines]", "lines that mean the same after every command"),
         must("message", "[message]", "how received messages are printed"),
         may("escape", "[escape]", "how bytes are written inside a quoted argument", ""),
         must("step", "[[step.probe]]", "the steps, each a list of exchanges"),
         may("arg", "[arg]", "ranges and lengths of arguments", ""),
         may("behaviour", "[behaviour]", "what the document promises besides", ""),
+        may("state", "[state]", "values of `{state}` in the answer to `status`", ""),
+        may("codes", "[codes]", "numbers of `{type}` in a failure line", ""),
         may(
             "cites",
             "[cites]",
             "clauses that a case checks on this module, `\"suite/case\" = [\"A780-8.2-35\"]`",
             "",
         ),
+        may(
+            "implied",
+            r#"implied = ["unsubscribe/held-unsuback"]"#,
+            "cases that only warn on this module: its document only implies what they ask",
+            "none",
+        ),
         may("decision", "[[decision]]", "contradictions of the document and how they were decided", ""),
+        may("alternative", "[[alternative]]", "contradictions of which each form is accepted", ""),
     ],
 };
 
@@ -125,8 +134,16 @@ pub const TIME: TableFormat = TableFormat {
 /// `[bring-up]`.
 pub const BRING_UP: TableFormat = TableFormat {
     heading: "[bring-up]",
-    means: "what is sent once when the port is taken; a refusal is borne",
-    keys: &[must("send", r#"send = ["ATE0"]"#, "command lines, in order")],
+    means: "what is sent apart from the cases; a refusal is borne",
+    keys: &[
+        may("send", r#"send = ["ATE0"]"#, "command lines, in order", "none"),
+        may(
+            "clear",
+            r#"clear = ["AT+MIPCLOSE"]"#,
+            "command lines sent after each case that connects, beside `disconnect` and `close`; any answer is borne",
+            "none",
+        ),
+    ],
 };
 
 /// `[lines]`.
@@ -141,6 +158,12 @@ pub const LINES: TableFormat = TableFormat {
             "failure after the final result code, or a lost connection",
             "none",
         ),
+        may(
+            "lost",
+            r#"lost = ["+MCONNECT: FAILURE,1"]"#,
+            "what the document prints for a lost connection",
+            "nothing",
+        ),
         may("boot", r#"boot = ["RDY"]"#, "lines printed when the module starts", "none"),
     ],
 };
@@ -150,10 +173,17 @@ pub const MESSAGE: TableFormat = TableFormat {
     heading: "[message]",
     means: "how received messages are printed; a form ends with a payload framed by its length",
     keys: &[
-        must(
+        may(
             "direct",
             r#"direct = ['+MSUB: "{topic}",{len:n} byte,{payload}']"#,
             "printed as it comes; the document's own form first",
+            "`any = true`",
+        ),
+        may(
+            "any",
+            "any = true",
+            "the document gives no form: any line with topic and payload is the message",
+            "false",
         ),
         may(
             "cached",
@@ -162,6 +192,12 @@ pub const MESSAGE: TableFormat = TableFormat {
             "none",
         ),
         may("announced", r#"announced = ["+MSUB: {slot:n}"]"#, "announcement of a cached message", "none"),
+        may(
+            "empty",
+            r#"empty = ["+MQTTMSGGET: INVALID"]"#,
+            "printed for an empty place of the cache",
+            "none",
+        ),
         CITES,
     ],
 };
@@ -183,15 +219,63 @@ pub const EXCHANGE: TableFormat = TableFormat {
             r#"send = "AT+MCONNECT={clean},{keepalive}""#,
             "the command line, or a list of documented spellings, the usual one first",
         ),
+        may("when", r#"when = "keepalive""#, "done only where the case gives this argument", "always"),
+        may("with", r#"with = { clean = "1" }"#, "values of arguments that the case does not give", "none"),
         may("prompt", r#"prompt = ">""#, "printed before data is taken", "none"),
+        may(
+            "prompt_after",
+            r#"prompt_after = "answer""#,
+            "what the prompt follows: command or answer",
+            "command",
+        ),
         may("data", r#"data = "payload""#, "the argument that is sent after the prompt", "none"),
-        may("info", r#"info = ["+CGREG: {mode:n},{state:n}"]"#, "lines before the final result code", "none"),
+        may("data_end", r#"data_end = "\u001a""#, "what is sent behind the data", "nothing"),
+        may(
+            "patience",
+            "patience = 15000",
+            "how long it waits for its data before it gives up, in ms",
+            "unknown",
+        ),
+        may(
+            "info",
+            r#"info = ["+CGREG: {mode:n},{state:n}"]"#,
+            "lines before the final result code, any of them",
+            "none",
+        ),
+        may(
+            "lines",
+            r#"lines = ["+MPUB: <topic>"]"#,
+            "lines before the final result code, all in this order",
+            "none",
+        ),
         may("answer", r#"answer = ["OK"]"#, "final result codes of success", "OK"),
+        may(
+            "refused",
+            r#"refused = ["ERR"]"#,
+            "final result codes of refusal that only this command has",
+            "none",
+        ),
         may(
             "result",
             r#"result = ["CONNACK OK"]"#,
             "the later line that alone means success, or a table by QoS",
             "none",
+        ),
+        may("failure", r#"failure = ["+MSUB: FAILURE"]"#, "lines of failure, wherever they come", "none"),
+        may("first", r#"first = "result""#, "which comes first: answer, result or either", "answer"),
+        may("needs", r#"needs = "result""#, "what success needs: both, result or any", "both"),
+        may(
+            "certain",
+            "certain = false",
+            "whether success is told only after the broker's acknowledgement, or a table by QoS",
+            "true",
+        ),
+        may("nothing", r#"nothing = ["ALREADY SUBSCRIBE"]"#, "printed where there is nothing to do", "none"),
+        may(
+            "nothing_ends",
+            "nothing_ends = true",
+            "whether it may come without a final result code",
+            "false",
         ),
         may("bear", r#"bear = ["PUBREC"]"#, "lines that may come besides", "none"),
         may(
@@ -216,6 +300,17 @@ pub const RESULT: TableFormat = TableFormat {
     ],
 };
 
+/// A `certain` that depends on the QoS.
+pub const CERTAIN: TableFormat = TableFormat {
+    heading: "certain = { … }",
+    means: "whether success is told only after the broker's acknowledgement, by QoS",
+    keys: &[
+        may("qos0", "qos0 = true", "for QoS 0", "true"),
+        may("qos1", "qos1 = true", "for QoS 1", "true"),
+        may("qos2", "qos2 = false", "for QoS 2", "true"),
+    ],
+};
+
 /// One line of `[arg]`.
 pub const ARGUMENT: TableFormat = TableFormat {
     heading: "[arg]",
@@ -224,6 +319,13 @@ pub const ARGUMENT: TableFormat = TableFormat {
         may("range", "range = [0, 2]", "whole numbers from and to", ""),
         may("length", "length = [0, 2384]", "shortest and longest text in bytes", ""),
         may("escaped", "escaped = true", "whether the escapes are written and read in it", "false"),
+        may("default", r#"default = "0""#, "what is sent where a case gives no value", "none"),
+        may(
+            "without",
+            r"without = '\,'",
+            "bytes of which the document does not say how they are written",
+            "none",
+        ),
         CITES,
     ],
 };
@@ -240,6 +342,67 @@ pub const BEHAVIOUR: TableFormat = TableFormat {
             "single_connection = true",
             "whether there is only one connection at a time",
             "false",
+        ),
+        may("command_max", "command_max = 256", "longest command line with its end, in bytes", "unknown"),
+        may(
+            "connect_within",
+            "connect_within = 60",
+            "seconds until an unused TCP connection is closed",
+            "never",
+        ),
+        may("keepalive_zero", "keepalive_zero = 120", "what a keep alive of 0 becomes, in s", "0"),
+        may("mqtt31", "mqtt31 = true", "whether the module may speak MQTT 3.1 as well", "false"),
+        may(
+            "receive_topic_max",
+            "receive_topic_max = 64",
+            "longest topic of a received message, in bytes",
+            "unknown",
+        ),
+        may(
+            "receive_cut",
+            "receive_cut = true",
+            "whether longer payloads are cut to `receive_max`",
+            "unknown",
+        ),
+    ],
+};
+
+/// `[state]`.
+pub const STATE: TableFormat = TableFormat {
+    heading: "[state]",
+    means: "values of `{state}` in the answer to `status`",
+    keys: &[
+        must("closed", r#"closed = ["0"]"#, "no connection"),
+        may("open", r#"open = ["2"]"#, "TCP without MQTT", "like closed"),
+        must("connected", r#"connected = ["1"]"#, "MQTT"),
+    ],
+};
+
+/// `[codes]`.
+pub const CODES: TableFormat = TableFormat {
+    heading: "[codes]",
+    means: "numbers of `{type}` in a failure line that fit a reason",
+    keys: &[
+        may("parameter", "parameter = [2]", "an argument is wrong", "unknown"),
+        may("unreachable", "unreachable = [5]", "the server cannot be reached", "unknown"),
+        may("refused", "refused = [6]", "CONNACK refuses, or does not come", "unknown"),
+        may("busy", "busy = [7]", "the old connection still stands", "unknown"),
+        may("tls", "tls = [8]", "the TLS handshake fails", "unknown"),
+        may("lost", "lost = [1]", "the connection was lost", "unknown"),
+    ],
+};
+
+/// `[[alternative]]`.
+pub const ALTERNATIVE: TableFormat = TableFormat {
+    heading: "[[alternative]]",
+    means: "a contradiction of which each form is accepted; a run tells which the module uses",
+    keys: &[
+        must("id", r#"id = "X35""#, "X and its number"),
+        must("text", r#"text = "whether OK follows ALREADY SUBSCRIBE""#, "what it is about"),
+        must(
+            "forms",
+            r#"forms = { "OK follows" = '^< ALREADY SUBSCRIBE\n< OK$', "no OK" = '^< ALREADY SUBSCRIBE\n[^<]' }"#,
+            "pattern of each form in the trace of a case: `> ` command, `< ` printed, `~ ` packet of the module, `= ` of the broker",
         ),
     ],
 };
@@ -259,11 +422,24 @@ pub const DECISION: TableFormat = TableFormat {
 };
 
 /// All tables, in the order of a file.
-pub const TABLES: &[TableFormat] =
-    &[TOP, SERIAL, TIME, BRING_UP, LINES, MESSAGE, ESCAPE, EXCHANGE, RESULT, ARGUMENT, BEHAVIOUR, DECISION];
-
-/// What `known` may be.
-pub const KNOWN: &[&str] = &["full", "name", "family"];
+pub const TABLES: &[TableFormat] = &[
+    TOP,
+    SERIAL,
+    TIME,
+    BRING_UP,
+    LINES,
+    MESSAGE,
+    ESCAPE,
+    EXCHANGE,
+    RESULT,
+    CERTAIN,
+    ARGUMENT,
+    BEHAVIOUR,
+    STATE,
+    CODES,
+    DECISION,
+    ALTERNATIVE,
+];
 
 /// What `line_end` may be.
 pub const LINE_ENDS: &[&str] = &["\r", "\n", "\r\n"];
@@ -305,19 +481,21 @@ pub const STEPS: &[StepFormat] = &[
     may_step("sim", "whether the SIM card is ready", &[LINK]),
     may_step("registration", "whether the network is found", &[LINK]),
     may_step("attachment", "whether data may be sent", &[LINK]),
+    may_step("secure", "whether connections are TLS", &[LINK, &["tls"]]),
     may_step("configure", "what the connection will need", &[LINK, SESSION]),
     may_step("open", "opens TCP or TLS", &[LINK, SESSION]),
     must_step("connect", "MQTT CONNECT", &[LINK, SESSION]),
-    must_step("subscribe", "SUBSCRIBE", &[LINK, TOPIC, &["qos"]]),
+    may_step("subscribe", "SUBSCRIBE", &[LINK, TOPIC, &["qos"]]),
     may_step("unsubscribe", "UNSUBSCRIBE", &[LINK, TOPIC]),
-    must_step("publish", "PUBLISH, payload in the command line", &[LINK, TOPIC, PAYLOAD]),
+    may_step("publish", "PUBLISH, payload in the command line", &[LINK, TOPIC, PAYLOAD]),
     may_step("publish-data", "PUBLISH, payload after a prompt", &[LINK, TOPIC, PAYLOAD]),
     may_step("message-mode", "whether messages are printed or cached", &[LINK, &["mode"]]),
     may_step("read-messages", "all cached messages", &[LINK]),
     may_step("read-message", "one cached message", &[LINK, &["slot"]]),
     may_step("status", "state of the connection", &[LINK]),
+    may_step("subscriptions", "what is subscribed to", &[LINK]),
     may_step("error-state", "why the last command failed", &[LINK]),
-    must_step("disconnect", "DISCONNECT", &[LINK]),
+    may_step("disconnect", "DISCONNECT", &[LINK]),
     may_step("close", "closes TCP or TLS", &[LINK]),
 ];
 

@@ -270,6 +270,18 @@ impl<'t> Table<'t> {
         fits
     }
 
+    /// A list of whole numbers.
+    pub(super) fn numbers(&mut self, name: &'static str, notes: &mut Notes<'_>) -> Option<Vec<i64>> {
+        let value = self.value(name, notes)?;
+        let wanted = "a list of whole numbers";
+        let DeValue::Array(items) = value.get_ref() else { return self.wrong(name, value, wanted, notes) };
+        if let Some(other) = items.iter().find(|item| !item.get_ref().is_integer()) {
+            return self.wrong(name, other, wanted, notes);
+        }
+        let numbers = items.iter().filter_map(|item| self.number_in(name, item, notes));
+        Some(numbers.map(|(number, _)| number).collect())
+    }
+
     /// Two whole numbers `[from, to]`, `least` or more, in order.
     pub(super) fn range(
         &mut self,

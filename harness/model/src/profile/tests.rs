@@ -9,6 +9,7 @@ use super::{format, *};
 
 const SHIPPED: &str = include_str!("../../../../fixtures/profiles/air780e.toml");
 const BROKEN: &str = include_str!("testdata/broken.toml");
+const BROKEN_WORDS: &str = include_str!("testdata/broken-words.toml");
 const NOT_TOML: &str = include_str!("testdata/not-toml.toml");
 
 fn shipped() -> Profile {
@@ -123,7 +124,7 @@ fn the_format_is_told_with_every_key_and_step() {
 )]
 // steps
 #[case("[[step.close]]", "[[step.shut]]", "shut]]", "there is no step `shut`")]
-#[case("[[step.disconnect]]", "[[step.x-off]]", "step.probe", "the profile has no step `disconnect`")]
+#[case("[[step.probe]]", "[[step.x-alive]]", "step.x-alive", "the profile has no step `probe`")]
 #[case("[[step.disconnect]]", "[[step.disconect]]", "disconect", "there is no step `disconect`")]
 #[case("[[step.probe]]", "[step.probe]", "[step.probe]", "[[step.probe]] is a table, not a list of tables")]
 #[case("send = \"AT+MDISCONNECT\"", "", "[[step.disconnect]]", "[[step.disconnect]] has no `send`")]
@@ -326,7 +327,8 @@ fn a_mistake_is_told_at_its_place(
 #[test]
 fn a_thoroughly_broken_profile_reads_well() {
     let mut told = String::new();
-    for (file, source) in [("broken.toml", BROKEN), ("not-toml.toml", NOT_TOML)] {
+    let files = [("broken.toml", BROKEN), ("broken-words.toml", BROKEN_WORDS), ("not-toml.toml", NOT_TOML)];
+    for (file, source) in files {
         told += &render(file, source, &Profile::load(source).unwrap_err());
         told += "\n";
     }
