@@ -2,7 +2,7 @@
 
 use atspec_model::{
     case::{Await, Case, Context, Expect, Unmet},
-    judge::{Told, View},
+    judge::{StepView, Told, View},
     mqtt::PacketType,
     timeline::Side,
 };
@@ -69,23 +69,34 @@ fn ended_by_disconnect() -> Expect {
                 None => Ok(()),
             };
         }
-        let Some(step) = view.steps.iter().find(|s| s.dialogues.iter().any(|t| is_disconnect(view, t)))
+        let Some(step) =
+            view.steps.iter().find(|s| s.dialogues.iter().any(|t| is_command(view, "disconnect", t)))
         else {
             return Err(Unmet::not_provoked("the command was not sent"));
         };
         let next = view.steps.iter().find(|s| s.begin > step.begin && !s.dialogues.is_empty());
         let ends = view.connections.iter().flat_map(|c| &c.closed);
         let closed = ends.filter(|(_, by, _)| *by == Side::Module).map(|(at, ..)| *at).min();
-        if closed.is_some_and(|at| next.is_none_or(|next| at < next.begin)) {
+        let by_command = |next: &StepView| next.dialogues.iter().any(|t| is_command(view, "close", t));
+        // The end of TCP may be seen a little later than the answer; a command that closes by itself would hide its absence.
+        let limit = match next {
+            Some(next) if by_command(next) => next.begin,
+            Some(next) => {
+                let opened = view.connections.iter().map(|c| c.opened).find(|at| *at > next.begin);
+                opened.unwrap_or(usize::MAX)
+            }
+            None => usize::MAX,
+        };
+        if closed.is_some_and(|at| at < limit) {
             return Ok(());
         }
         Err(Unmet::missing("neither"))
     })
 }
 
-/// Whether a command is the one that ends MQTT.
-fn is_disconnect(view: &View<'_>, told: &Told) -> bool {
-    let exchanges = view.profile.steps.get("disconnect").into_iter().flat_map(|s| &s.exchanges);
+/// Whether a command is one of the step.
+fn is_command(view: &View<'_>, step: &str, told: &Told) -> bool {
+    let exchanges = view.profile.steps.get(step).into_iter().flat_map(|s| &s.exchanges);
     exchanges.flat_map(|e| &e.send).any(|template| template.read(&told.line, None).is_some())
 }
 

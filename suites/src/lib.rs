@@ -15,6 +15,7 @@ mod connect_ends;
 mod connect_less;
 mod data;
 mod exchange;
+mod failure;
 mod flow;
 mod format;
 mod ids;
@@ -45,7 +46,7 @@ use atspec_model::{
 
 /// Every case for a module, in the order in which they are run; also those that do not apply to it.
 pub fn cases(cx: &Context<'_>) -> Vec<Case> {
-    let suites: [fn(&Context<'_>) -> Vec<Case>; 30] = [
+    let suites: [fn(&Context<'_>) -> Vec<Case>; 31] = [
         connect_less::unconfigured,
         flow::cases,
         exchange::cases,
@@ -71,6 +72,7 @@ pub fn cases(cx: &Context<'_>) -> Vec<Case> {
         will::cases,
         session::cases,
         loss::cases,
+        failure::cases,
         reconnect::cases,
         close::cases,
         refuse::cases,
@@ -78,7 +80,15 @@ pub fn cases(cx: &Context<'_>) -> Vec<Case> {
         format::cases,
     ];
     let mut cases: Vec<Case> = suites.iter().flat_map(|suite| suite(cx)).collect();
-    cases.iter_mut().for_each(number);
+    for case in &mut cases {
+        // Some are named after an argument.
+        case.id = case.id.replace('_', "-");
+        number(case);
+        if cx.profile.message.any {
+            // That a message is printed at all is only implied where the document gives it no form.
+            case.expect.iter_mut().filter(|e| e.of_messages).for_each(|e| e.level = Level::Should);
+        }
+    }
     for case in cases.iter_mut().filter(|case| cx.profile.implied.contains(&case.id)) {
         case.level = Level::Should;
     }

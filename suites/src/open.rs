@@ -54,10 +54,23 @@ pub(crate) fn cases(cx: &Context<'_>) -> Vec<Case> {
         ))
         .steps(afresh(cx))
         .expect([count(PacketType::Connect, 1)])
-        .needing(cx, "open"),
+        .needing(cx, "open")
+        .only_should(!has(cx, "close")),
+        by_name(cx),
     ];
     cases.extend(spelled(cx));
     cases
+}
+
+/// The host as a name. A bench on its own machine has one; elsewhere the address that the module is told may be one.
+fn by_name(cx: &Context<'_>) -> Case {
+    let host = cx.bindings.host.as_str();
+    let name = if host == "127.0.0.1" { "localhost" } else { host };
+    let nameless = name.parse::<std::net::IpAddr>().is_ok();
+    case("open/name", "the host may be given by its name", &[])
+        .steps(session(cx).with("host", name).connected())
+        .expect([count(PacketType::Connect, 1)])
+        .unless(nameless.then(|| "the bench has no name; `--advertise` gives it one".to_owned()))
 }
 
 /// Every documented spelling of the command opens the same connection.

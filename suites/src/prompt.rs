@@ -3,6 +3,7 @@
 use atspec_model::{
     case::{Case, Context, Expect, Unmet},
     judge::View,
+    profile::Known,
     text,
     timeline::{Purpose, What},
 };
@@ -10,7 +11,8 @@ use atspec_model::{
 use crate::{told::*, words::*};
 
 pub(crate) fn cases(cx: &Context<'_>) -> Vec<Case> {
-    let prompt = exchanges(cx.profile, "publish-data").find_map(|e| e.prompt.clone());
+    let prompt = exchanges(cx.profile, "publish-data")
+        .find_map(|e| e.prompt.clone().filter(|_| e.known == Known::Full));
     let prompt = prompt.filter(|prompt| prompt.bytes().all(|b| matches!(b, b'>' | b' ')));
     let printed = prompt.map(|prompt| {
         case("format/prompt", "the prompt before data is printed as in the document", &[])

@@ -60,6 +60,10 @@ pub(crate) fn cases(cx: &Context<'_>) -> Vec<Case> {
             "closing TCP alone ends the connection without DISCONNECT, so that the will is published",
             &[],
         )
+        .unless(
+            (!cx.profile.cites.contains_key("will/close"))
+                .then(|| format!("no clause of {} says that the will outlives its close", cx.profile.name)),
+        )
         .steps(then(will(1, false).connected(), [Check(close()), Wait(Await::Closed)]))
         .expect([closed_by_module(), without_disconnect()]),
     ]);

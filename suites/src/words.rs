@@ -46,6 +46,8 @@ pub(crate) trait Build {
     fn should(self) -> Self;
     /// Does not apply where the module has no command for the step, although the case itself does not use it.
     fn needing(self, cx: &Context<'_>, step: &str) -> Self;
+    /// Binds only as a SHOULD under a condition.
+    fn only_should(self, condition: bool) -> Self;
     /// Does not apply where there is a reason.
     fn unless(self, why: Option<String>) -> Self;
 }
@@ -68,6 +70,10 @@ impl Build for Case {
 
     fn needing(self, cx: &Context<'_>, step: &str) -> Self {
         self.unless(cx.profile.step(step).err())
+    }
+
+    fn only_should(self, condition: bool) -> Self {
+        if condition { self.should() } else { self }
     }
 
     fn unless(mut self, why: Option<String>) -> Self {
@@ -354,7 +360,8 @@ pub(crate) fn reconnected(cx: &Context<'_>, clean: bool) -> Vec<Step> {
 /// notice and to print what it prints.
 pub(crate) fn hung_up(cx: &Context<'_>) -> Vec<Step> {
     let ends = ["close", "disconnect"].into_iter().find(|step| cx.profile.steps.contains_key(*step));
-    vec![ends.map_or(Quiet, |step| Try(Op::new(step)))]
+    // Without a command for it the module is given time to say all it has to say of the loss.
+    vec![ends.map_or(Idle { seconds: 10 }, |step| Try(Op::new(step)))]
 }
 
 /// The commanded end of the connection, with its command for TCP where there is one.
@@ -601,7 +608,7 @@ fn messages(
         }
         many => format!("{} messages {how}{}", many.len(), if ordered { ", in order" } else { "" }),
     };
-    Expect::new(what, move |view| {
+    let expect = Expect::new(what, move |view| {
         let mut seen: Vec<&atspec_model::judge::Message> =
             view.messages.iter().filter(|m| which(m, view.header.bindings.topic.as_bytes())).collect();
         let mut wanted: Vec<&(String, Vec<u8>)> = wanted.iter().collect();
@@ -634,7 +641,8 @@ fn messages(
             }
             None => Ok(()),
         }
-    })
+    });
+    Expect { of_messages: true, ..expect }
 }
 
 /// Whether some line holds the payload although no known form does: a dialogue that no document prints.

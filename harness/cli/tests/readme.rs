@@ -53,7 +53,7 @@ fn every_command_of_the_readme_works() {
 fn the_first_block_is_the_two_commands() {
     let blocks = blocks(&readme());
     let first = blocks.first().map(|block| (block.kind.as_str(), block.text.as_str()));
-    let commands = "cargo run --release -- run --module air780e\ncargo test --workspace\n";
+    let commands = "cargo run --release -- run\ncargo test --workspace\n";
     assert_eq!(first, Some(("sh", commands)));
 }
 

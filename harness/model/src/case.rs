@@ -307,6 +307,8 @@ pub struct Expect {
     pub level: Level,
     /// Clauses, where they are narrower than the case's.
     pub cites: Vec<String>,
+    /// Whether it is about received messages on the serial line, which some documents only imply.
+    pub of_messages: bool,
     /// The check.
     pub check: Check,
 }
@@ -354,7 +356,13 @@ impl Expect {
         what: impl Into<String>,
         check: impl Fn(&View<'_>) -> Result<(), Unmet> + Send + Sync + 'static,
     ) -> Self {
-        Self { what: what.into(), level: Level::Must, cites: Vec::new(), check: Box::new(check) }
+        Self {
+            what: what.into(),
+            level: Level::Must,
+            cites: Vec::new(),
+            of_messages: false,
+            check: Box::new(check),
+        }
     }
 
     /// The same, which only warns.
@@ -406,17 +414,33 @@ impl Case {
     }
 }
 
+/// Where a document gives no form of a received message, a payload of several lines has no end, and one that reads like an
+/// answer may be one.
+fn told_apart(payload: &[u8], profile: &Profile) -> Result<(), String> {
+    let name = &profile.name;
+    if payload.iter().any(|byte| matches!(byte, b'\r' | b'\n')) {
+        return Err(format!(
+            "the document of {name} does not say how a received message of several lines ends"
+        ));
+    }
+    let exchanges = profile.steps.values().flat_map(|step| &step.exchanges);
+    let said = exchanges.flat_map(|e| e.answer.iter().chain(e.result.iter().flatten()).chain(&e.refused));
+    let mut lines = said.chain(&profile.lines.refused).chain(&profile.lines.failed);
+    match lines.find(|line| !line.is_loose() && line.read(payload).is_some()) {
+        Some(line) => {
+            Err(format!("the document of {name} does not tell a message from a plain `{}`", line.source()))
+        }
+        None => Ok(()),
+    }
+}
+
 impl Step {
     /// Why a module cannot be asked this, if it cannot.
     fn applies(&self, profile: &Profile) -> Result<(), String> {
         if let Self::Broker(Command::Publish(message)) = self
             && profile.message.any
-            && message.payload.iter().any(|byte| matches!(byte, b'\r' | b'\n'))
         {
-            return Err(format!(
-                "the document of {} does not say how a received message of several lines ends",
-                profile.name
-            ));
+            told_apart(&message.payload, profile)?;
         }
         let Some(op) = self.op() else { return Ok(()) };
         let spoken = op.exchanges(profile)?;

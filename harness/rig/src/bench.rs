@@ -167,6 +167,17 @@ impl<'p> Bench<'p> {
         (Timeline { header, events: self.recorder.take() }, after)
     }
 
+    /// Takes the next spelling of a command that was refused in the case before; its step, where there was one. The case is to
+    /// be driven again.
+    pub fn respell(&mut self) -> Option<String> {
+        self.driver.respell()
+    }
+
+    /// The next spelling was no better.
+    pub fn unspell(&mut self, step: &str) {
+        self.driver.unspell(step);
+    }
+
     fn after(&self, stop: Stop) -> After {
         match stop {
             Stop::PortLost(why) => After::PortGone(why),

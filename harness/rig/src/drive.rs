@@ -2,7 +2,7 @@
 //!
 //! Every wait ends with an event or with a deadline from the profile; a deadline that passes is recorded as silence.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use atspec_model::{
     at::{Dialogue, LineTemplate, Outcome, Read, Reader, Stage},
@@ -62,6 +62,10 @@ pub struct Driver<'p> {
     received: usize,
     /// When the last byte came.
     heard: Instant,
+    /// The spelling that the module takes, by step, where the document has several of which one is enough.
+    spellings: BTreeMap<String, usize>,
+    /// A step of this case was refused in its first spelling, and has not been tried in the next.
+    refused_spelling: Option<String>,
 }
 
 /// By what the bench sees that an operation has happened.
@@ -107,6 +111,8 @@ impl<'p> Driver<'p> {
             borne: &[],
             received: 0,
             heard: Instant::now(),
+            spellings: BTreeMap::new(),
+            refused_spelling: None,
         }
     }
 
@@ -157,7 +163,9 @@ impl<'p> Driver<'p> {
         let time = self.profile.time;
         match step {
             Step::Do(op) | Step::Check(op) => {
-                Ok(self.perform(op, None).await?.is_some_and(|o| o.succeeded()))
+                let outcome = self.perform(op, None).await?;
+                self.note_refusal(op, outcome.as_ref());
+                Ok(outcome.is_some_and(|o| o.succeeded()))
             }
             Step::Try(op) => self.perform(op, None).await.map(|_| true),
             Step::Refuse(op) => {
@@ -166,7 +174,10 @@ impl<'p> Driver<'p> {
                 self.probe().await
             }
             Step::NoSuccess(op) => {
-                self.perform(op, Some(time.withhold)).await?;
+                let claimed = self.perform(op, Some(time.withhold)).await?.is_some_and(|o| o.claimed());
+                if claimed && self.is_uncertain(op) {
+                    self.watch(time.withhold).await?;
+                }
                 self.probe().await
             }
             Step::Beyond(op) => {
@@ -186,7 +197,7 @@ impl<'p> Driver<'p> {
 
     /// The exchanges of an operation, one after the other, until one does not succeed. The outcome of the last.
     async fn perform(&mut self, op: &Op, limit: ResultLimit) -> Result<Option<Outcome>, Stop> {
-        let spoken = op.exchanges(self.profile).map_err(Stop::Fault)?;
+        let spoken = self.speak(op)?;
         self.catch_up();
         let before = self.seen(op);
         // What the module opens by this command may be accepted after it was answered: this holds until the next command.
@@ -211,6 +222,37 @@ impl<'p> Driver<'p> {
             }
         }
         Ok(last)
+    }
+
+    /// The commands of an operation, in the spelling that the module takes.
+    fn speak(&self, op: &Op) -> Result<Vec<Spoken<'p>>, Stop> {
+        let spelling = self.spellings.get(&op.step).copied().filter(|_| op.spelling == 0);
+        // What cannot be written in that spelling is sent in the first.
+        let respelled = spelling.and_then(|n| op.clone().spelled(n).exchanges(self.profile).ok());
+        respelled.map_or_else(|| op.exchanges(self.profile).map_err(Stop::Fault), Ok)
+    }
+
+    /// Notes that the first spelling of an operation was refused where another one is enough.
+    fn note_refusal(&mut self, op: &Op, outcome: Option<&Outcome>) {
+        let refused = outcome.is_some_and(|outcome| outcome.refusal.is_some());
+        let exchange = self.profile.steps.get(&op.step).and_then(|step| step.exchanges.last());
+        let another = exchange.is_some_and(|e| e.one_spelling && e.send.len() > 1) && op.spelling == 0;
+        if refused && another && !self.spellings.contains_key(&op.step) {
+            self.refused_spelling = Some(op.step.clone());
+        }
+    }
+
+    /// Takes the next spelling of a step that was refused in the case before; the step, where there was one. The case is to be
+    /// driven again.
+    pub fn respell(&mut self) -> Option<String> {
+        let step = self.refused_spelling.take()?;
+        self.spellings.insert(step.clone(), 1);
+        Some(step)
+    }
+
+    /// The next spelling was no better: the first is used for good.
+    pub fn unspell(&mut self, step: &str) {
+        self.spellings.insert(step.to_owned(), 0);
     }
 
     /// Whether the operation may be answered with success before it has succeeded.
@@ -244,6 +286,9 @@ impl<'p> Driver<'p> {
             }
             return Ok(());
         }
+        if matches!(op.step.as_str(), "subscribe" | "unsubscribe") {
+            return self.watch(time.quiet / 4).await;
+        }
         if matches!(op.step.as_str(), "open" | "connect") {
             let exchange = self.profile.steps.get(&op.step).and_then(|step| step.exchanges.last());
             self.borne = exchange.map_or(&[][..], |e| &e.bear);
@@ -268,7 +313,7 @@ impl<'p> Driver<'p> {
 
     /// An operation with the broker's packet held back: ask, see it held, watch, release, and see the end.
     async fn held(&mut self, packet: PacketType, op: &Op) -> Result<bool, Stop> {
-        let spoken = op.exchanges(self.profile).map_err(Stop::Fault)?;
+        let spoken = self.speak(op)?;
         let Some((last, first)) = spoken.split_last() else { return Ok(false) };
         self.live.opening = op.step == "connect";
         for one in first {
@@ -339,7 +384,9 @@ impl<'p> Driver<'p> {
             };
             // Where silence is the right answer it is watched for, which needs no margin for a slow bench.
             let watched = match stage {
-                Stage::Lull => Some(time.quiet),
+                Stage::Lull => Some(time.quiet / 4),
+                // Nothing has come at all yet: the line may be slow.
+                Stage::Result if dialogue.outcome().answer.is_none() => None,
                 Stage::Result => limit,
                 _ => None,
             };
@@ -369,7 +416,12 @@ impl<'p> Driver<'p> {
     /// Whether the port answers.
     async fn probe(&mut self) -> Result<bool, Stop> {
         let Some(one) = Spoken::probe(self.profile) else { return Ok(true) };
-        Ok(self.ask(&one, Some(0), Purpose::Probe, None).await?.succeeded())
+        let outcome = self.ask(&one, Some(0), Purpose::Probe, None).await?;
+        if outcome.refusal.is_some() {
+            // That may be the late word on the command before; then the answer follows.
+            self.watch(self.profile.time.quiet / 4).await?;
+        }
+        Ok(outcome.answered())
     }
 
     /// The broker obeys. `false` where it has no connection that the command could concern, which is recorded as silence.

@@ -163,7 +163,9 @@ enum Attempt {
 /// A case, repeated as `--retries` allows until it passes.
 async fn attempt(plan: &Plan, lane: &Lane, bench: &mut Bench<'_>, id: &str, dir: &Path) -> Attempt {
     let profile = &*lane.profile;
-    for retries in 0..=plan.retries {
+    let mut respelled: Option<String> = None;
+    let mut retries = 0;
+    loop {
         let began = Instant::now();
         let bindings = bench.bindings(id, retries);
         let Some(case) = case(lane, id, &bindings) else { break };
@@ -186,9 +188,22 @@ async fn attempt(plan: &Plan, lane: &Lane, bench: &mut Bench<'_>, id: &str, dir:
             record.timeline = None;
         }
         let good = matches!(judgement.verdict, Verdict::Pass | Verdict::Warning);
+        if let Some(step) = respelled.take() {
+            if good {
+                record.notes.push(format!("`{step}` was refused in its first spelling; the next one is used"));
+            } else {
+                bench.unspell(&step);
+            }
+        } else if after == After::Ready
+            && let Some(step) = bench.respell()
+        {
+            respelled = Some(step);
+            continue;
+        }
         if good || retries == plan.retries || after != After::Ready {
             return Attempt::Done { record: Box::new(record), timeline: Some(Box::new(timeline)), after };
         }
+        retries += 1;
     }
     unreachable!("every id of a lane is one of its cases, and the last try returns")
 }

@@ -69,22 +69,34 @@ pub(crate) fn verdicts(dir: &Path) -> Vec<(String, String, String)> {
     records(dir).into_iter().filter_map(case).collect()
 }
 
-/// The shipped profile.
-pub(crate) fn air780e() -> Arc<Profile> {
-    let source = atspec_fixtures::profile("air780e").expect("shipped");
+/// A shipped profile.
+pub(crate) fn profile(name: &str) -> Arc<Profile> {
+    let source = atspec_fixtures::profile(name).expect("shipped");
     Arc::new(Profile::load(source).expect("without mistakes"))
+}
+
+/// The shipped profile that most tests are about.
+pub(crate) fn air780e() -> Arc<Profile> {
+    profile("air780e")
 }
 
 /// An emulated module on a pseudo-terminal, on a thread of its own, until it is dropped.
 pub(crate) struct Module {
+    name: String,
     pub(crate) path: PathBuf,
     stop: Option<tokio::sync::oneshot::Sender<()>>,
     thread: Option<thread::JoinHandle<()>>,
 }
 
 impl Module {
-    /// Switches it on.
+    /// Switches an Air780E on.
     pub(crate) fn start(options: Options) -> Self {
+        Self::of("air780e", options)
+    }
+
+    /// Switches a module on.
+    pub(crate) fn of(name: &str, options: Options) -> Self {
+        let profile = profile(name);
         let (tell, told) = mpsc::channel();
         let (stop, stopped) = tokio::sync::oneshot::channel();
         let thread = thread::spawn(move || {
@@ -92,7 +104,7 @@ impl Module {
                 tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
             runtime.block_on(async {
                 let (io, path, guard): (_, _, PortGuard) = pseudo_terminal().expect("a pseudo-terminal");
-                let mut module = Some(Emulator::spawn(air780e(), options, io));
+                let mut module = Some(Emulator::spawn(profile, options, io));
                 tell.send(path).expect("the test waits");
                 let mut guard = Some(guard);
                 let mut stopped = stopped;
@@ -113,7 +125,7 @@ impl Module {
             });
         });
         let path = told.recv().expect("the module starts");
-        Self { path, stop: Some(stop), thread: Some(thread) }
+        Self { name: name.to_owned(), path, stop: Some(stop), thread: Some(thread) }
     }
 
     /// The port for the command line.
@@ -143,7 +155,7 @@ pub(crate) fn run_on(module: &Module, more: &[&str]) -> (Output, TempDir) {
     let dir = temp();
     let out = dir.path().join("report");
     let output = atspec()
-        .args(["run", "--module", "air780e", "--clock-factor", &CLOCK.to_string(), "--port", &module.port()])
+        .args(["run", "--module", &module.name, "--clock-factor", &CLOCK.to_string(), "--port", &module.port()])
         .args(["--out", &out.display().to_string()])
         .args(more)
         .output()

@@ -159,6 +159,7 @@ impl<'p> Dialogue<'p> {
             Needs::Both | Needs::Result if o.nothing.is_none() && !told && !self.results.is_empty() => {
                 Stage::Result
             }
+            Needs::Result if !answered => Stage::Lull,
             _ => Stage::Settled,
         }
     }
@@ -185,6 +186,11 @@ impl<'p> Dialogue<'p> {
         let answer = self.exchange.answer.iter().filter(|_| o.answer.is_none());
         let result = self.results.iter().filter(|_| o.result.is_none());
         answer.chain(result).filter_map(|t| t.filled(&self.said)).collect()
+    }
+
+    /// The final result codes of success.
+    pub fn answers(&self) -> Vec<Vec<u8>> {
+        self.exchange.answer.iter().filter_map(|t| t.filled(&self.said)).collect()
     }
 
     /// The profile's information responses that did not come, if that is so.
@@ -281,6 +287,7 @@ mod tests {
         let result = lines(&["+X: SUCCESS"]);
         Exchange {
             send: vec![CommandTemplate::parse("AT+X={id}").unwrap()],
+            one_spelling: false,
             when: None,
             with: BTreeMap::new(),
             prompt: None,
@@ -341,7 +348,8 @@ mod tests {
     }
 
     #[rstest]
-    #[case(Needs::Result, &["+X: SUCCESS"], true, Stage::Settled)]
+    #[case(Needs::Result, &["+X: SUCCESS"], true, Stage::Lull)]
+    #[case(Needs::Result, &["+X: SUCCESS", "OK"], true, Stage::Settled)]
     #[case(Needs::Result, &["OK"], false, Stage::Result)]
     #[case(Needs::Any, &["OK"], true, Stage::Lull)]
     #[case(Needs::Any, &["+X: SUCCESS"], true, Stage::Lull)]

@@ -297,7 +297,10 @@ fn unasked_success(_: &Case, view: &View<'_>) -> Option<Finding> {
         }
     };
     for step in &view.steps {
-        let told = step.dialogues.iter().chain(&step.probe);
+        let told = step.dialogues.iter().chain(&step.probes);
+        for line in told.clone().flat_map(|one| &one.owed) {
+            *outstanding.entry(line.clone()).or_default() += 1;
+        }
         let mut heard: BTreeSet<usize> = BTreeSet::new();
         for one in told.clone() {
             let o = &one.outcome;
@@ -314,9 +317,6 @@ fn unasked_success(_: &Case, view: &View<'_>) -> Option<Finding> {
             if let Some(finding) = unasked(&mut outstanding, *at, line) {
                 return Some(finding);
             }
-        }
-        for line in told.flat_map(|one| &one.owed) {
-            *outstanding.entry(line.clone()).or_default() += 1;
         }
     }
     // Behind the last step the bench asks only whether the port answers.

@@ -2,9 +2,9 @@
 
 use std::fmt::Write as _;
 
-use super::{Finding, StepView, Told, View};
+use super::{Finding, Serial, StepView, Told, View};
 use crate::{
-    at::{Heard, Outcome, Stage},
+    at::{Heard, Item, Outcome, Stage},
     case::{Case, Op, Step},
     mqtt::{Body, PacketType},
     profile::{First, Known},
@@ -16,6 +16,8 @@ use crate::{
 /// Judges every step that was begun, in order.
 pub(super) fn judge(case: &Case, view: &View<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
+    // TLS hides by whom a connection is made.
+    let hidden = case.ops().any(|op| op.step == "secure");
     for seen in &view.steps {
         let Some(step) = case.steps.get(seen.index) else { continue };
         match step {
@@ -53,7 +55,7 @@ pub(super) fn judge(case: &Case, view: &View<'_>) -> Vec<Finding> {
             Step::Try(_) | Step::Quiet | Step::Idle { .. } => {}
         }
         if let Some(op) = step.op() {
-            findings.extend(cause(op, seen, view));
+            findings.extend(cause(op, seen, view, hidden));
         }
     }
     findings
@@ -201,19 +203,21 @@ fn nothing_sent(op: &Op, seen: &StepView, view: &View<'_>) -> Option<Finding> {
 /// V.250 5.7.1 has a final result code for every command line; no vendor document says what a refusal looks like, so silence warns.
 fn some_answer(seen: &StepView) -> Option<Finding> {
     let told = seen.dialogues.iter().find(|t| !t.outcome.answered() && t.outcome.failure.is_none())?;
+    let probed = seen.probes.iter().map(|probe| probe.asked).find(|at| *at > told.asked).unwrap_or(seen.end);
+    let said = |serial: &Serial| matches!(serial, Serial::Printed { at, item: Item::Line(_), .. } if (told.asked..probed).contains(at));
+    if seen.serial.iter().any(said) {
+        // No document says how a refusal reads.
+        return None;
+    }
     let expected = format!("a final result code for `{}`", text::shortened(&told.line, 80));
     Some(Finding::new(Verdict::Warning, expected, "no answer at all").at(told.asked))
 }
 
 /// After something went wrong the port must still answer.
 fn port_answers(seen: &StepView) -> Option<Finding> {
-    let told = seen.probe.as_ref().filter(|t| !t.outcome.succeeded())?;
+    let told = seen.probes.last().filter(|t| !t.outcome.answered())?;
     let expected = format!("the port to answer `{}` afterwards", text::visible(&told.line));
-    let observed = match &told.outcome.refusal {
-        Some(line) => show(line),
-        None => "no answer".to_owned(),
-    };
-    Some(Finding::new(Verdict::Fail, expected, observed).at(told.asked))
+    Some(Finding::new(Verdict::Fail, expected, "no answer").at(told.asked))
 }
 
 /// The broker could do what the case asks of it.
@@ -268,14 +272,19 @@ fn held(packet: PacketType, op: &Op, seen: &StepView, view: &View<'_>) -> Option
 
 /// A line that alone means success cannot come before what it stands for: the broker's packets are recorded before they are
 /// written, so a line recorded earlier was printed without its cause.
-fn cause(op: &Op, seen: &StepView, view: &View<'_>) -> Option<Finding> {
+fn cause(op: &Op, seen: &StepView, view: &View<'_>, hidden: bool) -> Option<Finding> {
     let told = seen.dialogues.last().filter(|told| told.certain)?;
     let claim = told.outcome.result.as_ref()?;
     let at = view.event_of(claim)?;
     let between = |event: usize| (told.asked..at).contains(&event);
     let (needed, came) = match (op.step.as_str(), op.qos()) {
         // The system completes a TCP handshake before the tap hears of it, so here only the order with the command counts.
-        ("open", _) => ("TCP connection", view.connections.iter().any(|c| c.opened > told.asked)),
+        ("open", _) => {
+            let any = || {
+                view.timeline.events.iter().skip(told.asked).any(|e| matches!(e.what, What::Opened { .. }))
+            };
+            ("TCP connection", view.connections.iter().any(|c| c.opened > told.asked) || hidden && any())
+        }
         ("connect", _) => {
             let accepted = |body: &Body| matches!(body, Body::ConnAck(ack) if ack.code == 0);
             (

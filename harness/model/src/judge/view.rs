@@ -57,8 +57,8 @@ pub struct StepView {
     pub serial: Vec<Serial>,
     /// The dialogues of its commands, in order.
     pub dialogues: Vec<Told>,
-    /// The dialogue of the probe behind it, where there is one.
-    pub probe: Option<Told>,
+    /// The dialogues of the probes behind it, in order.
+    pub probes: Vec<Told>,
     /// What was waited for in vain: index of the event, what, how long in ms.
     pub silences: Vec<(usize, String, u64)>,
 }
@@ -446,7 +446,7 @@ impl StepView {
             done: false,
             serial: Vec::new(),
             dialogues: Vec::new(),
-            probe: None,
+            probes: Vec::new(),
             silences: Vec::new(),
         }
     }
@@ -475,7 +475,7 @@ fn hear(view: &mut StepView, step: Option<&Step>, profile: &Profile) {
     let mut commands = spoken.iter();
     let mut current: Option<(Dialogue<'_>, Told, bool)> = None;
     let mut told = Vec::new();
-    let mut probe = None;
+    let mut probes = Vec::new();
     let mut finish = |current: &mut Option<(Dialogue<'_>, Told, bool)>| {
         let Some((dialogue, mut one, is_probe)) = current.take() else { return };
         one.outcome = dialogue.outcome().clone();
@@ -483,7 +483,11 @@ fn hear(view: &mut StepView, step: Option<&Step>, profile: &Profile) {
         one.awaited = dialogue.awaited();
         one.owed = dialogue.owed();
         one.missing_info = dialogue.missing_info();
-        if is_probe { probe = Some(one) } else { told.push(one) }
+        if is_probe && one.outcome.refusal.is_some() {
+            // A refusal here may be the late word on the command before: then the answer is still owed.
+            one.owed = dialogue.answers();
+        }
+        if is_probe { probes.push(one) } else { told.push(one) }
     };
     for serial in &view.serial {
         match serial {
@@ -512,7 +516,7 @@ fn hear(view: &mut StepView, step: Option<&Step>, profile: &Profile) {
     }
     finish(&mut current);
     view.dialogues = told;
-    view.probe = probe;
+    view.probes = probes;
 }
 
 impl Told {

@@ -219,6 +219,7 @@ pub const EXCHANGE: TableFormat = TableFormat {
             r#"send = "AT+MCONNECT={clean},{keepalive}""#,
             "the command line, or a list of documented spellings, the usual one first",
         ),
+        may("one_spelling", "one_spelling = true", "whether one of the spellings is enough", "false"),
         may("when", r#"when = "keepalive""#, "done only where the case gives this argument", "always"),
         may("with", r#"with = { clean = "1" }"#, "values of arguments that the case does not give", "none"),
         may("prompt", r#"prompt = ">""#, "printed before data is taken", "none"),

@@ -204,6 +204,8 @@ pub struct States {
 pub struct Exchange {
     /// Documented spellings of the command line; the first is used unless a case asks for another.
     pub send: Vec<CommandTemplate>,
+    /// Whether a module need take only one of the spellings.
+    pub one_spelling: bool,
     /// Only done where this argument is given.
     pub when: Option<String>,
     /// Values of arguments that the case does not give.

@@ -106,7 +106,8 @@ pub(super) fn behaviour(top: &mut Table<'_>, notes: &mut Notes<'_>) -> (Behaviou
     let behaviour = Behaviour {
         cache,
         receive_max,
-        receive_topic_max, mqtt31,
+        receive_topic_max,
+        mqtt31,
         single_connection,
         command_max,
         connect_within,

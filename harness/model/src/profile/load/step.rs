@@ -127,6 +127,7 @@ impl<'a> Step<'a> {
         let nothing = templates(&mut table, "nothing", notes).unwrap_or_default();
         let nothing_ends = table.flag("nothing_ends", notes).unwrap_or_default();
         let bear = templates(&mut table, "bear", notes).unwrap_or_default();
+        let one_spelling = table.flag("one_spelling", notes).unwrap_or_default();
         let known = [("full", Known::Full), ("name", Known::Name), ("family", Known::Family)];
         let known = word(&mut table, "known", &known, notes);
         let within = table.at_least(1, "within", notes);
@@ -139,6 +140,7 @@ impl<'a> Step<'a> {
         names.extend(told.chain(result.iter().flatten()).flat_map(LineTemplate::names).cloned());
         let read = complete.then(|| Exchange {
             send: send.into_iter().map(|spelling| spelling.template).collect(),
+            one_spelling,
             when,
             with,
             prompt,
@@ -219,9 +221,11 @@ impl<'a> Step<'a> {
             );
         }
         // A vendor's own step may well end its data in another way than by their length.
-        for spelling in send.iter().filter(|s| self.offers.is_some() && !s.names().contains("len")) {
+        let counted = self.offers.is_none() || table.has("data_end");
+        for spelling in send.iter().filter(|s| !counted && !s.names().contains("len")) {
             let what = "this command does not say how many bytes come after the prompt";
-            notes.local(spelling.text.span.start, what, "name the length with `{len}`");
+            let remedy = "name the length with `{len}`, or say with `data_end` what ends the data";
+            notes.local(spelling.text.span.start, what, remedy);
         }
         printable(&prompt, "a prompt", notes).then_some(prompt.value)
     }

@@ -1,0 +1,107 @@
+//! A case that cites a promise depends on it: for every command of every module some deviant breaks it, and cases see it.
+//! That they do see it is what `deviants.rs` runs; here is what they have to be.
+
+mod common;
+
+use std::collections::BTreeMap;
+
+use atspec_emulator::Deviant;
+use atspec_fixtures::{DEVIANTS, Firmness, PROFILES, clause};
+use atspec_model::{
+    case::{Case, Context, Step},
+    mqtt::Level,
+    profile::Profile,
+    timeline::Bindings,
+};
+
+/// The step that only asks whether the port answers: it promises nothing.
+const PROBE: &str = "probe";
+
+/// A shipped module with the cases that apply to it.
+struct Module {
+    profile: Profile,
+    cases: BTreeMap<String, Case>,
+}
+
+fn modules() -> Vec<Module> {
+    let load = |(name, _): &(&str, &str)| {
+        let profile = Profile::clone(&common::profile(name));
+        let cases = atspec_suites::cases(&Context { profile: &profile, bindings: &Bindings::default() });
+        let applying = cases.into_iter().filter(|case| case.applies(&profile).is_ok());
+        let cases = applying.map(|case| (case.id.clone(), case)).collect();
+        Module { profile, cases }
+    };
+    PROFILES.iter().map(load).collect()
+}
+
+/// The steps that a case is about: what it does only as a means could fail for any reason.
+fn subjects(case: &Case) -> impl Iterator<Item = &str> {
+    let asked = case.steps.iter().filter(|step| !matches!(step, Step::Do(_)));
+    asked.filter_map(Step::op).map(|op| op.step.as_str())
+}
+
+#[test]
+fn every_command_has_a_deviant_that_a_case_about_it_catches() {
+    let deviants: Vec<Deviant> = DEVIANTS.iter().filter_map(|(_, text)| Deviant::load(text).ok()).collect();
+    assert_eq!(deviants.len(), DEVIANTS.len());
+    let mut open = Vec::new();
+    for Module { profile, cases } in modules() {
+        let caught = deviants.iter().filter(|deviant| deviant.module == profile.name);
+        let caught: Vec<&Case> = caught.flat_map(|d| &d.caught_by).filter_map(|id| cases.get(id)).collect();
+        let covered = |step: &str| caught.iter().any(|case| subjects(case).any(|subject| subject == step));
+        let steps = profile.steps.keys().filter(|step| *step != PROBE && !covered(step));
+        open.extend(steps.map(|step| format!("{}: {step}", profile.name)));
+    }
+    assert!(open.is_empty(), "no deviant breaks these, seen by a case about them:\n{}", open.join("\n"));
+}
+
+#[test]
+fn a_deviant_is_named_after_its_module_and_caught_by_cases_that_apply_to_it() {
+    let modules = modules();
+    let mut wrong = Vec::new();
+    for (name, text) in DEVIANTS {
+        let deviant = Deviant::load(text).unwrap_or_else(|why| panic!("{name}: {why}"));
+        let Some(module) = modules.iter().find(|module| module.profile.name == deviant.module) else {
+            wrong.push(format!("{name}: no module {}", deviant.module));
+            continue;
+        };
+        let others = modules.iter().filter(|other| other.profile.name != deviant.module);
+        let misnamed =
+            others.map(|other| &other.profile.name).find(|other| name.starts_with(&format!("{other}-")));
+        wrong.extend(misnamed.map(|other| format!("{name}: named after {other}, of {}", deviant.module)));
+        let strange = deviant.caught_by.iter().filter(|id| !module.cases.contains_key(*id));
+        wrong.extend(strange.map(|id| format!("{name}: {id} does not apply to {}", deviant.module)));
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn what_a_profile_names_is_a_case_that_applies_and_a_clause_of_its_document() {
+    let mut wrong = Vec::new();
+    for Module { profile, cases } in modules() {
+        let strange = |id: &&String| !cases.contains_key(*id);
+        let told = |what: &str, id: &str| format!("{}: {what} names {id}", profile.name);
+        wrong.extend(profile.implied.iter().filter(strange).map(|id| told("implied", id)));
+        wrong.extend(profile.cites.keys().filter(strange).map(|id| told("[cites]", id)));
+        for (case, cites) in &profile.cites {
+            let foreign = |id: &&String| clause(id).is_none_or(|known| known.source != profile.document);
+            wrong.extend(cites.iter().filter(foreign).map(|id| told(case, id)));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn a_case_about_what_a_document_only_implies_only_warns() {
+    let mut wrong = Vec::new();
+    for Module { profile, cases } in modules() {
+        for case in cases.values() {
+            let cites = case.all_cites(&profile);
+            let implied = |id: &String| clause(id).is_some_and(|known| known.firmness == Firmness::Implied);
+            if !cites.is_empty() && cites.iter().all(implied) && case.level != Level::Should {
+                wrong.push(format!("{}: {} ({})", profile.name, case.id, cites.join(" ")));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "implied, and yet they must:\n{}", wrong.join("\n"));
+}
