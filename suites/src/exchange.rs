@@ -2,7 +2,7 @@
 
 use atspec_model::{
     case::{Case, Context, Op},
-    profile::format::OWN_STEP,
+    profile::{Known, format::OWN_STEP},
 };
 
 use crate::{told::*, words::*};
@@ -18,9 +18,14 @@ pub(crate) fn cases(cx: &Context<'_>) -> Vec<Case> {
 
 fn of(cx: &Context<'_>, step: &str) -> Vec<Case> {
     let name = step.strip_prefix(OWN_STEP).unwrap_or(step);
-    let documented =
-        case(&format!("exchange/{name}"), &format!("`{name}` is answered as the document prints it"), &[])
-            .steps([Check(Op::new(step))]);
+    // Of a command whose answer is not printed, only that it ends can be asked.
+    let printed = exchanges(cx.profile, step).all(|e| e.known == Known::Full);
+    let (asks, steps) = if printed {
+        ("is answered as the document prints it", vec![Check(Op::new(step))])
+    } else {
+        ("ends, and the port answers again", vec![Try(Op::new(step)), Probe])
+    };
+    let documented = case(&format!("exchange/{name}"), &format!("`{name}` {asks}"), &[]).steps(steps);
     let patient = exchanges(cx.profile, step).any(|e| e.patience.is_some());
     // How it ends without data is in no document; that it ends is.
     let without_data = only_if(patient, || {

@@ -33,6 +33,10 @@ pub(crate) fn cases(cx: &Context<'_>) -> Vec<Case> {
         );
     }
     cases.extend([
+        case("will/flag-0", "a will that its flag switches off is not in CONNECT", &["MQTT-3.1.2-11"])
+            .should()
+            .steps(will(1, true).choosing("will_flag", "0").connected())
+            .expect([connect_has("no will", |c| c.will.is_none() && c.flags & 0b0011_1100 == 0)]),
         case(
             "will/none",
             "without a will its flags and fields are absent",
