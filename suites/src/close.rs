@@ -23,6 +23,13 @@ pub(crate) fn cases(cx: &Context<'_>) -> Vec<Case> {
         .steps(has(cx, "close").then(|| Check(close())))
         .steps([Wait(Await::Closed)])
         .expect([ended_by_disconnect(), closed, closes_after_disconnect()]),
+        case("close/sends-disconnect", "the command that ends MQTT sends DISCONNECT", &[])
+            .unless(
+                (!cx.profile.cites.contains_key("close/sends-disconnect"))
+                    .then(|| format!("no clause of {} says that DISCONNECT is sent", cx.profile.name)),
+            )
+            .steps(then(connected(cx), [Check(disconnect()), Quiet]))
+            .expect([count(PacketType::Disconnect, 1)]),
         case("close/tcp", "closing TCP closes it", &[])
             .steps(then(connected(cx), [Check(close()), Wait(Await::Closed)]))
             .expect([closed_by_module()]),

@@ -7,6 +7,7 @@ use atspec_model::{
     case::{Case, Context, Expect, Op, Unmet},
     judge::{StepView, View, WirePacket},
     mqtt::PacketType,
+    profile::Argument,
 };
 
 use crate::words::*;
@@ -24,12 +25,17 @@ pub(crate) fn cases(cx: &Context<'_>) -> Vec<Case> {
         );
         cases.push(beyond(cx, "publish-payload", max + 1, publish(&t, 1, letters(max + 1))));
     }
-    if let Some((min, max)) = cx.profile.argument("publish-data", "len").and_then(|a| a.range) {
+    if let Some(argument @ &Argument { range: Some((min, max)), .. }) =
+        cx.profile.argument("publish-data", "len")
+    {
         // Whether a payload of no bytes is asked for at all is no document's business.
         let lengths = [min.max(1), max - 1, max].map(|len| usize::try_from(len).unwrap_or(1));
         cases.extend(
             lengths.map(|len| arrives(cx, "publish-data-len", len, publish_data(&t, 1, letters(len)))),
         );
+        // Where the document has a maximum rather than a range, more of it may also be taken whole.
+        let more = usize::try_from(max + 1).ok().filter(|_| argument.cites.is_empty());
+        cases.extend(more.map(|len| beyond(cx, "publish-data-len", len, publish_data(&t, 1, letters(len)))));
     }
     cases.extend(topics::cases(cx));
     cases.extend(buffers(cx, "publish", publish));

@@ -31,6 +31,8 @@ fn spelled(cx: &Context<'_>) -> impl Iterator<Item = Case> {
 }
 
 fn wire(cx: &Context<'_>) -> Vec<Case> {
+    // Where no length is documented none beyond the ordinary is promised.
+    let long = if longest_payload(cx, "publish").is_some() { 200 } else { 100 };
     let t = topic(cx, "out");
     let retained = |qos: u8, retain: bool| Sent { retain, ..sent(&t, qos, "kept") };
     let mut cases = vec![
@@ -88,9 +90,9 @@ fn wire(cx: &Context<'_>) -> Vec<Case> {
         case("publish/long-then-short", "a short payload after a long one has no tail of it", &[])
             .steps(then(
                 connected(cx),
-                [Do(publish(&t, 1, letters(200))), Do(publish(&t, 1, "short")), Do(publish(&t, 1, "x"))],
+                [Do(publish(&t, 1, letters(long))), Do(publish(&t, 1, "short")), Do(publish(&t, 1, "x"))],
             ))
-            .expect([publications(vec![sent(&t, 1, letters(200)), sent(&t, 1, "short"), sent(&t, 1, "x")])]),
+            .expect([publications(vec![sent(&t, 1, letters(long)), sent(&t, 1, "short"), sent(&t, 1, "x")])]),
         case("publish/topics", "the topic stands in PUBLISH as given", &["MQTT-3.3.2-1"])
             .steps(then(connected(cx), names(cx).into_iter().map(|t| Do(publish(&t, 1, "here")))))
             .expect([publications(names(cx).iter().map(|t| sent(t, 1, "here")).collect())]),

@@ -33,6 +33,8 @@ fn wrong_state(cx: &Context<'_>) -> Vec<Case> {
             .steps(without(publish(&t, 0, "too early"))),
         case("refuse/subscribe-without-tcp", "nothing can be subscribed to without any connection", &[])
             .steps(without(subscribe(&t, 0))),
+        case("refuse/publish-data-without-tcp", "no data are published without any connection", &[])
+            .steps(without(publish_data(&t, 0, "too early"))),
         configure_kept(cx),
     ];
     let inbound = topic(cx, "in");

@@ -30,13 +30,19 @@ fn variants() -> Vec<Variant> {
         ("blank lines", Temper { framing: Framing::Blank, echo: false, ..plain() }),
         ("byte by byte", Temper { bytewise: true, ..plain() }),
         ("glued", Temper { glued: true, ..plain() }),
-        ("sprinkled", Temper { sprinkle: true, bear: true, bytewise: true, framing: Framing::Bare, ..plain() }),
+        (
+            "sprinkled",
+            Temper { sprinkle: true, bear: true, bytewise: true, framing: Framing::Bare, ..plain() },
+        ),
         ("other ids", Temper { seed: Some(7), early_ping: true, bear: true, ..plain() }),
     ];
     // What only some documents leave open.
     let dialogues: [(&str, Temper); 4] = [
         ("early", Temper { answer_early: true, bear: true, ..plain() }),
-        ("odd and early", Temper { answer_early: true, odd_order: true, nothing_without_answer: true, ..plain() }),
+        (
+            "odd and early",
+            Temper { answer_early: true, odd_order: true, nothing_without_answer: true, ..plain() },
+        ),
         ("last forms", Temper { last_forms: true, declared_whole: true, ..plain() }),
         ("no answer", Temper { no_answer: true, last_forms: true, bear: true, seed: Some(3), ..plain() }),
     ];
@@ -44,12 +50,18 @@ fn variants() -> Vec<Variant> {
         ("slow", Temper { reply_delay: slow, ..plain() }),
         (
             "slow and chatty",
-            Temper { reply_delay: slow, sprinkle: true, bytewise: true, bear: true, answer_early: true, ..plain() },
+            Temper {
+                reply_delay: slow,
+                sprinkle: true,
+                bytewise: true,
+                bear: true,
+                answer_early: true,
+                ..plain()
+            },
         ),
     ];
-    let variant = |module, only| {
-        move |(name, temper): (&'static str, Temper)| Variant { name, module, temper, only }
-    };
+    let variant =
+        |module, only| move |(name, temper): (&'static str, Temper)| Variant { name, module, temper, only };
     let mut all: Vec<Variant> = lines.into_iter().map(variant("air780e", &[])).collect();
     for module in ["bk7238", "l506", "air720", "nt35e"] {
         all.extend(dialogues.clone().into_iter().map(variant(module, &[])));

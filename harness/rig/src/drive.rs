@@ -237,8 +237,13 @@ impl<'p> Driver<'p> {
         let refused = outcome.is_some_and(|outcome| outcome.refusal.is_some());
         let exchange = self.profile.steps.get(&op.step).and_then(|step| step.exchanges.last());
         let another = exchange.is_some_and(|e| e.one_spelling && e.send.len() > 1) && op.spelling == 0;
-        if refused && another && !self.spellings.contains_key(&op.step) {
+        if !another || self.spellings.contains_key(&op.step) {
+            return;
+        }
+        if refused {
             self.refused_spelling = Some(op.step.clone());
+        } else if outcome.is_some_and(Outcome::succeeded) {
+            self.spellings.insert(op.step.clone(), 0);
         }
     }
 

@@ -90,6 +90,7 @@ fn subjects(cx: &Context<'_>) -> Vec<Subject> {
         subject(Op::new("secure").with("tls", "0"), Vec::new()),
         // What an empty place is answered with is told nowhere, and without its argument the command may be another one.
         Subject { after: Vec::new(), counted: false, level: Level::Should, ..subject(slot, Vec::new()) },
+        Subject { counted: false, ..subject(disconnect(), connected(cx)) },
     ]
 }
 

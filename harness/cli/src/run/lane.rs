@@ -190,7 +190,9 @@ async fn attempt(plan: &Plan, lane: &Lane, bench: &mut Bench<'_>, id: &str, dir:
         let good = matches!(judgement.verdict, Verdict::Pass | Verdict::Warning);
         if let Some(step) = respelled.take() {
             if good {
-                record.notes.push(format!("`{step}` was refused in its first spelling; the next one is used"));
+                record
+                    .notes
+                    .push(format!("`{step}` was refused in its first spelling; the next one is used"));
             } else {
                 bench.unspell(&step);
             }

@@ -155,7 +155,15 @@ pub(crate) fn run_on(module: &Module, more: &[&str]) -> (Output, TempDir) {
     let dir = temp();
     let out = dir.path().join("report");
     let output = atspec()
-        .args(["run", "--module", &module.name, "--clock-factor", &CLOCK.to_string(), "--port", &module.port()])
+        .args([
+            "run",
+            "--module",
+            &module.name,
+            "--clock-factor",
+            &CLOCK.to_string(),
+            "--port",
+            &module.port(),
+        ])
         .args(["--out", &out.display().to_string()])
         .args(more)
         .output()

@@ -134,7 +134,9 @@ impl LineTemplate {
     /// Whether the template has a place for any text.
     pub fn is_loose(&self) -> bool {
         let mut numbers = self.source.match_indices('{').map(|(at, _)| &self.source[at..]);
-        numbers.any(|rest| rest.split_once('}').is_some_and(|(name, _)| !name.ends_with(":n")))
+        // A connection's or a packet's id is no text.
+        let bound = |name: &str| name.ends_with(":n") || matches!(name, "{link" | "{id");
+        numbers.any(|rest| rest.split_once('}').is_some_and(|(name, _)| !bound(name)))
     }
 
     /// What stands behind the payload of a framed template: nothing, or a quote.

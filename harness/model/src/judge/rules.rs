@@ -73,22 +73,26 @@ fn flooded(_: &Case, view: &View<'_>) -> Option<Finding> {
 fn unanswered_clearing_up(_: &Case, view: &View<'_>) -> Option<Finding> {
     let events = &view.timeline.events;
     let teardown = events.iter().position(|e| e.what == What::Teardown)?;
-    let (at, awaited) = events.iter().enumerate().skip(teardown).find_map(|(at, e)| match &e.what {
-        What::Silence { awaited, .. } => Some((at, awaited)),
-        _ => None,
-    })?;
-    let sent = events[teardown..at].iter().rev().find_map(|e| match &e.what {
-        What::Sent { bytes, .. } => Some(bytes.trim_ascii_end()),
-        _ => None,
-    });
-    let sent = sent.unwrap_or_default();
-    let mut exchanges = view.profile.steps.values().flat_map(|step| &step.exchanges);
-    let own = exchanges.find(|e| e.send.iter().any(|template| template.read(sent, None).is_some()));
-    if own.is_some_and(|exchange| exchange.known != Known::Full) {
-        return None;
+    let mut sent: &[u8] = b"";
+    for (at, event) in events.iter().enumerate().skip(teardown) {
+        match &event.what {
+            What::Sent { bytes, .. } => sent = bytes.trim_ascii_end(),
+            What::Silence { awaited, .. } if !owes_nothing(view, sent) => {
+                let expected = format!("`{}` answered while the bench clears up", text::shortened(sent, 60));
+                return Some(Finding::new(Verdict::Fail, expected, format!("no {awaited}")).at(at));
+            }
+            _ => {}
+        }
     }
-    let expected = format!("`{}` answered while the bench clears up", text::shortened(sent, 60));
-    Some(Finding::new(Verdict::Fail, expected, format!("no {awaited}")).at(at))
+    None
+}
+
+/// Whether the document promises no answer to a command.
+fn owes_nothing(view: &View<'_>, command: &[u8]) -> bool {
+    let mut exchanges = view.profile.steps.values().flat_map(|step| &step.exchanges);
+    let own = exchanges.find(|e| e.send.iter().any(|template| template.read(command, None).is_some()));
+    own.is_some_and(|exchange| exchange.known != Known::Full)
+        || view.profile.clear.iter().any(|line| line.as_bytes() == command)
 }
 
 /// A stream that cannot be cut into control packets.

@@ -32,7 +32,7 @@ pub(super) fn judge(case: &Case, view: &View<'_>) -> Vec<Finding> {
             Step::Refuse(op) => {
                 findings.extend(no_success(op, seen, view));
                 findings.extend(nothing_sent(op, seen, view));
-                findings.extend(some_answer(seen));
+                findings.extend(some_answer(seen, view));
                 findings.extend(port_answers(seen));
             }
             Step::NoSuccess(op) => {
@@ -201,13 +201,18 @@ fn nothing_sent(op: &Op, seen: &StepView, view: &View<'_>) -> Option<Finding> {
 }
 
 /// V.250 5.7.1 has a final result code for every command line; no vendor document says what a refusal looks like, so silence warns.
-fn some_answer(seen: &StepView) -> Option<Finding> {
+fn some_answer(seen: &StepView, view: &View<'_>) -> Option<Finding> {
     let told = seen.dialogues.iter().find(|t| !t.outcome.answered() && t.outcome.failure.is_none())?;
     let probed = seen.probes.iter().map(|probe| probe.asked).find(|at| *at > told.asked).unwrap_or(seen.end);
     let said = |serial: &Serial| matches!(serial, Serial::Printed { at, item: Item::Line(_), .. } if (told.asked..probed).contains(at));
-    if seen.serial.iter().any(said) {
-        // No document says how a refusal reads.
-        return None;
+    if let Some(Serial::Printed { at, item: Item::Line(line), .. }) = seen.serial.iter().find(|s| said(s)) {
+        // The word of another command is the one thing that it cannot be (X01); else no document says how a refusal reads.
+        let mut others =
+            view.profile.steps.values().flat_map(|step| &step.exchanges).flat_map(|e| &e.refused);
+        let other = others.find(|word| word.read(line).is_some())?;
+        let expected = format!("a refusal of `{}`", text::shortened(&told.line, 80));
+        let observed = format!("`{}`, which is the word of another command", other.source());
+        return Some(Finding::new(Verdict::Fail, expected, observed).at(*at));
     }
     let expected = format!("a final result code for `{}`", text::shortened(&told.line, 80));
     Some(Finding::new(Verdict::Warning, expected, "no answer at all").at(told.asked))
