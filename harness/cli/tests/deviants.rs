@@ -10,7 +10,7 @@ use common::{atspec, records, stdout, temp};
 fn every_deviant_fails_the_cases_it_names() {
     let deviants = atspec_fixtures::DEVIANTS;
     assert!(deviants.len() >= 60);
-    let (jobs, queue) = (8, std::sync::Mutex::new(deviants.iter()));
+    let (jobs, queue) = (16, std::sync::Mutex::new(deviants.iter()));
     let survivors = std::sync::Mutex::new(Vec::new());
     std::thread::scope(|scope| {
         for _ in 0..jobs {

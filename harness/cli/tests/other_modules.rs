@@ -8,7 +8,7 @@ use atspec_emulator::{Framing, Options, Temper};
 use common::{Module, options, run_on, stdout};
 
 /// Runs at a time: they mostly wait.
-const LANES: usize = 8;
+const LANES: usize = 16;
 
 /// The cases that a slow line shows most in.
 const SLOW: &[&str] = &["flow/*", "connect/*", "publish/held-*", "publish/qos*", "session/qos1*", "close/*"];
