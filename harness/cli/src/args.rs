@@ -159,8 +159,11 @@ pub(crate) struct JudgeArgs {
 #[derive(Debug, Args)]
 pub(crate) struct CheckArgs {
     /// Profiles
-    #[arg(required = true, value_name = "PROFILE.toml")]
+    #[arg(required_unless_present = "keys", value_name = "PROFILE.toml")]
     pub(crate) profiles: Vec<PathBuf>,
+    /// Print what a profile may say instead: every table, key, step and argument, each with an example
+    #[arg(long)]
+    pub(crate) keys: bool,
 }
 
 /// Put an emulated module on a pseudo-terminal, for your own tools

@@ -4,7 +4,7 @@ use std::fs;
 
 use atspec_model::{
     case::Context,
-    profile::{Profile, render},
+    profile::{Profile, format, render},
     timeline::Bindings,
 };
 
@@ -17,6 +17,9 @@ use crate::{
 
 /// Checks every file; 0 where none has a mistake.
 pub(crate) fn check(args: &CheckArgs) -> Result<u8, Failure> {
+    if args.keys {
+        out::line(format::describe().trim_end())?;
+    }
     let mut wrong = false;
     for path in &args.profiles {
         let file = path.display().to_string();

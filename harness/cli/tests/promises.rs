@@ -3,7 +3,7 @@
 
 mod common;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use atspec_emulator::Deviant;
 use atspec_fixtures::{DEVIANTS, Firmness, PROFILES, clause};
@@ -118,4 +118,33 @@ fn a_case_about_what_a_document_only_implies_only_warns() {
         }
     }
     assert!(wrong.is_empty(), "implied, and yet they must:\n{}", wrong.join("\n"));
+}
+
+/// The contradictions of each document, by number: each is decided, or each of its forms is accepted and told.
+#[test]
+fn every_contradiction_of_a_document_is_decided_or_told() {
+    let of_document: [(&str, &[u32]); 5] = [
+        ("air720", &[1, 2, 3, 4, 5, 6, 7, 8, 72]),
+        (
+            "l506",
+            &[
+                9, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 67, 69, 73, 74, 78,
+                79, 80,
+            ],
+        ),
+        ("bk7238", &[29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 56, 81]),
+        ("air780e", &[3, 5, 43, 44, 45, 46, 47, 48, 49, 50, 51, 52, 67, 68, 69, 70, 71, 75, 76, 77]),
+        ("nt35e", &[53, 54, 55, 56, 57, 58, 59, 60, 61, 62, 63, 64, 65, 66]),
+    ];
+    let mut open = Vec::new();
+    for (name, numbers) in of_document {
+        let source = atspec_fixtures::profile(name).expect("shipped");
+        let profile = Profile::load(source).expect("without mistakes");
+        let decided = profile.decisions.iter().map(|decision| decision.id.as_str());
+        let told: BTreeSet<&str> =
+            decided.chain(profile.alternatives.iter().map(|one| one.id.as_str())).collect();
+        let ids = numbers.iter().map(|number| format!("X{number:02}"));
+        open.extend(ids.filter(|id| !told.contains(id.as_str())).map(|id| format!("{name}: {id}")));
+    }
+    assert_eq!(open, Vec::<String>::new(), "neither decided nor told");
 }
