@@ -2,12 +2,12 @@
 
 use atspec_model::{
     case::{Await, Case, Context, Expect, Unmet},
-    judge::{StepView, Told, View},
+    judge::StepView,
     mqtt::PacketType,
     timeline::Side,
 };
 
-use crate::words::*;
+use crate::{told::is_command, words::*};
 
 pub(crate) fn cases(cx: &Context<'_>) -> Vec<Case> {
     // Where one command ends MQTT and TCP, closing is all its own.
@@ -99,12 +99,6 @@ fn ended_by_disconnect() -> Expect {
         }
         Err(Unmet::missing("neither"))
     })
-}
-
-/// Whether a command is one of the step.
-fn is_command(view: &View<'_>, step: &str, told: &Told) -> bool {
-    let exchanges = view.profile.steps.get(step).into_iter().flat_map(|s| &s.exchanges);
-    exchanges.flat_map(|e| &e.send).any(|template| template.read(&told.line, None).is_some())
 }
 
 /// MQTT-3.14.4-1: the client closes after DISCONNECT. Documents with two commands keep TCP open between them, which

@@ -11,11 +11,13 @@ use crate::words::*;
 
 /// Every command of a step that was sent in the case, in order.
 pub(crate) fn told<'v>(view: &'v View<'_>, step: &str) -> Vec<&'v Told> {
-    let own = |told: &&Told| {
-        let templates = exchanges(view.profile, step).flat_map(|e| &e.send);
-        templates.into_iter().any(|template| template.read(&told.line, Some(b'\\')).is_some())
-    };
-    view.steps.iter().flat_map(|s| &s.dialogues).filter(own).collect()
+    view.steps.iter().flat_map(|s| &s.dialogues).filter(|told| is_command(view, step, told)).collect()
+}
+
+/// Whether a command is one of the step.
+pub(crate) fn is_command(view: &View<'_>, step: &str, told: &Told) -> bool {
+    let mut templates = exchanges(view.profile, step).flat_map(|e| &e.send);
+    templates.any(|template| template.read(&told.line, Some(b'\\')).is_some())
 }
 
 /// The exchanges of a step; none where the module has no such step.

@@ -131,7 +131,7 @@ impl Row {
         let source = if source == MQTT { source.to_owned() } else { format!("{source} {place}") };
         json!({
             "id": id, "source": source, "observable": observable.side(), "cases": self.cases,
-            "reason": self.reason, "firmness": firmness(self.clause.firmness), "gist": gist,
+            "reason": self.reason, "firmness": self.clause.firmness.word(), "gist": gist,
             "modules": self.modules.iter().cloned().collect::<BTreeMap<_, _>>(),
         })
     }
@@ -150,19 +150,6 @@ impl Row {
             return whole;
         }
         format!("{} … and {} more{lacking}", self.cases[..NAMED].join(" "), self.cases.len() - NAMED)
-    }
-}
-
-/// The word of the clauses' files.
-fn firmness(firmness: Firmness) -> &'static str {
-    match firmness {
-        Firmness::Firm => "firm",
-        Firmness::Implied => "implied",
-        Firmness::Advice => "advice",
-        Firmness::Server => "server",
-        Firmness::Misprint => "misprint",
-        Firmness::Mirror => "mirror",
-        Firmness::Section => "section",
     }
 }
 

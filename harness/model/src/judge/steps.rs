@@ -305,14 +305,10 @@ fn cause(op: &Op, seen: &StepView, view: &View<'_>, hidden: bool) -> Option<Find
                 view.to_module(PacketType::SubAck).any(|p| between(p.at) && granted(&p.packet.body)),
             )
         }
-        ("unsubscribe", _) => ("UNSUBACK", view.to_module(PacketType::UnsubAck).any(|p| between(p.at))),
-        ("publish" | "publish-data", Some(1)) => {
-            ("PUBACK", view.to_module(PacketType::PubAck).any(|p| between(p.at)))
+        (step, qos) => {
+            let kind = acknowledgement(step, qos)?;
+            (kind.name(), view.to_module(kind).any(|p| between(p.at)))
         }
-        ("publish" | "publish-data", Some(2)) => {
-            ("PUBCOMP", view.to_module(PacketType::PubComp).any(|p| between(p.at)))
-        }
-        _ => return None,
     };
     if came {
         return None;

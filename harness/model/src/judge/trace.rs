@@ -54,15 +54,12 @@ pub(super) fn uses(view: &View<'_>) -> Vec<Use> {
         return Vec::new();
     }
     let trace = trace(view);
-    let shown = |alternative: &crate::profile::Alternative| {
-        let forms = alternative.forms.iter().filter(|(_, form)| form.is_match(trace.as_bytes()));
-        forms.map(|(form, _)| form.clone()).collect::<Vec<_>>()
-    };
     let uses = view.profile.alternatives.iter().flat_map(|alternative| {
-        shown(alternative).into_iter().map(|form| Use {
+        let forms = alternative.forms.iter().filter(|(_, pattern)| pattern.is_match(trace.as_bytes()));
+        forms.map(|(form, _)| Use {
             id: alternative.id.clone(),
             about: alternative.text.clone(),
-            form,
+            form: form.clone(),
         })
     });
     uses.collect()
