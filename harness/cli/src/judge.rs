@@ -92,6 +92,7 @@ pub(crate) fn record(
         message: judgement.message.clone(),
         notes: judgement.notes.clone(),
         uses: judgement.uses.clone(),
+        kept: judgement.kept.iter().map(|&statement| statement.to_owned()).collect(),
         excerpt,
         retries: 0,
         timeline: file,

@@ -75,6 +75,9 @@ pub struct CaseRecord {
     /// Forms of documented alternatives that the module was seen to use.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub uses: Vec<Use>,
+    /// Statements of MQTT that the case gave occasion to break, besides those it is about, and that were kept.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub kept: Vec<String>,
     /// The part of the timeline around the offence, ready to read.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub excerpt: Vec<ExcerptLine>,

@@ -42,6 +42,18 @@ pub fn shortened(bytes: &[u8], limit: usize) -> String {
     )
 }
 
+/// Bytes in hex, `32 08 00 01 74`, at most so many of them: the rest is told as a number.
+pub fn dump(bytes: &[u8], limit: usize) -> String {
+    let mut out = String::with_capacity(bytes.len().min(limit) * 3 + 16);
+    for (i, byte) in bytes.iter().take(limit).enumerate() {
+        let _ = write!(out, "{}{byte:02x}", if i == 0 { "" } else { " " });
+    }
+    if bytes.len() > limit {
+        let _ = write!(out, " … {} bytes in all", bytes.len());
+    }
+    out
+}
+
 /// The bytes behind a text made by [`visible`]. `Err` tells the character offset of a broken escape.
 pub fn bytes(text: &str) -> Result<Vec<u8>, usize> {
     let raw = text.as_bytes();

@@ -65,6 +65,8 @@ pub struct Judgement {
     pub notes: Vec<String>,
     /// Forms of documented alternatives that the module was seen to use.
     pub uses: Vec<Use>,
+    /// Statements of MQTT that the recording gave occasion to break, whatever the case is about, and that were kept.
+    pub kept: Vec<&'static str>,
 }
 
 /// A form of a documented alternative that a module was seen to use.
@@ -90,6 +92,7 @@ impl Judgement {
             offence: None,
             notes: Vec::new(),
             uses: Vec::new(),
+            kept: Vec::new(),
         }
     }
 }

@@ -105,6 +105,7 @@ fn any_case() -> impl Strategy<Value = CaseRecord> {
                 message,
                 notes,
                 uses: Vec::new(),
+                kept: Vec::new(),
                 excerpt,
                 retries,
                 timeline,

@@ -87,6 +87,7 @@ pub(crate) fn case(module: &str, id: &str, verdict: Verdict, took_ms: u64) -> Ca
         message: String::new(),
         notes: Vec::new(),
         uses: Vec::new(),
+        kept: Vec::new(),
         excerpt: Vec::new(),
         retries: 0,
         timeline: Some(format!("timelines/{module}/{id}.jsonl")),

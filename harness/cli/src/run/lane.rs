@@ -254,6 +254,7 @@ fn plain(lane: &Lane, case: &Case, verdict: Verdict, message: &str) -> CaseRecor
         message: message.to_owned(),
         notes: Vec::new(),
         uses: Vec::new(),
+        kept: Vec::new(),
         excerpt: Vec::new(),
         retries: 0,
         timeline: None,

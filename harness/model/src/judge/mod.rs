@@ -12,6 +12,7 @@ mod view;
 
 pub use excerpt::excerpt;
 pub use formless::formless;
+pub use rules::statements;
 pub use steps::acknowledgement;
 pub use trace::trace;
 pub use view::{Connection, Message, Serial, StepView, Told, View, WirePacket, prompt_of};
@@ -89,7 +90,8 @@ pub fn judge(case: &Case, profile: &Profile, timeline: &Timeline) -> Judgement {
             format!("the recording ends in: {last}"),
         ));
     }
-    Judgement { uses: trace::uses(&view), ..conclude(case, findings) }
+    let kept = rules::kept(&view, &findings);
+    Judgement { uses: trace::uses(&view), kept, ..conclude(case, findings) }
 }
 
 /// What ends a case whatever the module did: the bench's own faults.
@@ -153,7 +155,13 @@ fn conclude(case: &Case, mut findings: Vec<Finding>) -> Judgement {
         offence: worst.at,
         notes,
         uses: Vec::new(),
+        kept: Vec::new(),
     }
+}
+
+/// The last event that is judged.
+fn last_event(view: &View<'_>) -> Option<usize> {
+    view.steps.last().map(|s| s.end.saturating_sub(1))
 }
 
 fn message(finding: &Finding) -> String {

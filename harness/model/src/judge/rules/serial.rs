@@ -1,0 +1,166 @@
+//! What holds of the serial line in every case: answers, no flood, success only as the answer to a command.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::{
+    at::{Item, LineTemplate},
+    judge::{Finding, Serial, StepView, View},
+    mqtt::Body,
+    profile::Known,
+    text,
+    timeline::What,
+    verdict::Verdict,
+};
+
+use super::from_module;
+
+/// Every breach on the serial line, the first of each kind.
+pub(super) fn judge(view: &View<'_>) -> impl Iterator<Item = Finding> {
+    [flooded(view), unanswered_clearing_up(view), unasked_success(view), excess(view)].into_iter().flatten()
+}
+
+/// More on the serial line than any case can need.
+fn flooded(view: &View<'_>) -> Option<Finding> {
+    let (at, bytes) = view.timeline.events.iter().enumerate().find_map(|(at, e)| match e.what {
+        What::Flooded { bytes } => Some((at, bytes)),
+        _ => None,
+    })?;
+    let observed = format!("{bytes} bytes without end on the serial line");
+    Some(Finding::new(Verdict::Fail, "answers on the serial line", observed).at(at))
+}
+
+/// Also while the bench clears up after a case every command has a final result code: a module that falls silent or restarts
+/// there is no better than one that does it before.
+fn unanswered_clearing_up(view: &View<'_>) -> Option<Finding> {
+    let events = &view.timeline.events;
+    let teardown = events.iter().position(|e| e.what == What::Teardown)?;
+    let mut sent: &[u8] = b"";
+    for (at, event) in events.iter().enumerate().skip(teardown) {
+        match &event.what {
+            What::Sent { bytes, .. } => sent = bytes.trim_ascii_end(),
+            What::Silence { awaited, .. } if !owes_nothing(view, sent) => {
+                let expected = format!("`{}` answered while the bench clears up", text::shortened(sent, 60));
+                return Some(Finding::new(Verdict::Fail, expected, format!("no {awaited}")).at(at));
+            }
+            _ => {}
+        }
+    }
+    None
+}
+
+/// Whether the document promises no answer to a command.
+fn owes_nothing(view: &View<'_>, command: &[u8]) -> bool {
+    let mut exchanges = view.profile.steps.values().flat_map(|step| &step.exchanges);
+    let own = exchanges.find(|e| e.send.iter().any(|template| template.read(command, None).is_some()));
+    own.is_some_and(|exchange| exchange.known != Known::Full)
+        || view.profile.clear.iter().any(|line| line.as_bytes() == command)
+}
+
+/// A success line that no command is waiting for.
+fn unasked_success(view: &View<'_>) -> Option<Finding> {
+    let mut outstanding = owed_for_sent_again(view);
+    let unasked = |outstanding: &mut BTreeMap<Vec<u8>, usize>, at: usize, line: &[u8]| match outstanding
+        .get_mut(line)
+    {
+        Some(n) if *n > 0 => {
+            *n -= 1;
+            None
+        }
+        _ => {
+            let observed = format!("`{}` although no command was waiting for it", text::visible(line));
+            Some(Finding::new(Verdict::Fail, "success only as the answer to a command", observed).at(at))
+        }
+    };
+    for step in &view.steps {
+        let told = step.dialogues.iter().chain(&step.probes);
+        for line in told.clone().flat_map(|one| &one.owed) {
+            *outstanding.entry(line.clone()).or_default() += 1;
+        }
+        let mut heard: BTreeSet<usize> = BTreeSet::new();
+        for one in told.clone() {
+            let o = &one.outcome;
+            heard.extend(
+                [&o.answer, &o.refusal, &o.result, &o.failure].into_iter().flatten().map(|(_, end)| *end),
+            );
+        }
+        let undocumented = told.clone().any(|t| t.known != Known::Full);
+        for serial in &step.serial {
+            let Serial::Printed { at, end, item: Item::Line(line) } = serial else { continue };
+            if heard.contains(end) || undocumented || !means_success(view, line) || borne(view, step, line) {
+                continue;
+            }
+            if let Some(finding) = unasked(&mut outstanding, *at, line) {
+                return Some(finding);
+            }
+        }
+    }
+    // Behind the last step the bench asks only whether the port answers.
+    let last = view.steps.last()?;
+    if last.dialogues.iter().any(|t| t.known != Known::Full) {
+        return None;
+    }
+    let answers: Vec<&LineTemplate> = view
+        .profile
+        .steps
+        .get("probe")
+        .into_iter()
+        .flat_map(|s| &s.exchanges)
+        .flat_map(|e| &e.answer)
+        .collect();
+    let probe = view.late.iter().position(|(_, line)| answers.iter().any(|t| t.read(line).is_some()));
+    let late = view.late.iter().enumerate().filter(|(i, _)| Some(*i) != probe).map(|(_, late)| late);
+    late.filter(|(_, line)| means_success(view, line) && !borne(view, last, line))
+        .find_map(|(at, line)| unasked(&mut outstanding, *at, line))
+}
+
+/// Success lines that may come for publications sent again after a reconnection: their own command was answered, or given up,
+/// before, and no document says whether the module tells of them.
+fn owed_for_sent_again(view: &View<'_>) -> BTreeMap<Vec<u8>, usize> {
+    let mut owed: BTreeMap<Vec<u8>, usize> = BTreeMap::new();
+    let mut released: BTreeSet<u16> = BTreeSet::new();
+    for p in from_module(view) {
+        let qos = match &p.packet.body {
+            Body::Publish(publish) if publish.dup => publish.qos,
+            Body::PubRel(ack) if !released.insert(ack.id) => 2,
+            _ => continue,
+        };
+        let publishing =
+            ["publish", "publish-data"].into_iter().filter_map(|step| view.profile.steps.get(step));
+        let lines: BTreeSet<&str> = publishing
+            .flat_map(|s| &s.exchanges)
+            .flat_map(|e| e.results(qos))
+            .map(LineTemplate::source)
+            .collect();
+        for line in lines {
+            *owed.entry(line.as_bytes().to_vec()).or_default() += 1;
+        }
+    }
+    owed
+}
+
+/// Whether a line means success somewhere in the profile.
+fn means_success(view: &View<'_>, line: &[u8]) -> bool {
+    let exchanges = view.profile.steps.values().flat_map(|s| &s.exchanges);
+    let mut templates = exchanges.flat_map(|e| e.answer.iter().chain(e.result.iter().flatten()));
+    // A template that takes any text would take any line.
+    templates.any(|t| !t.is_loose() && t.read(line).is_some())
+}
+
+/// Lines that a command of the step may bring besides.
+fn borne(view: &View<'_>, step: &StepView, line: &[u8]) -> bool {
+    let names: Vec<&[u8]> =
+        step.dialogues.iter().map(|t| t.line.split(|b| *b == b'=').next().unwrap_or_default()).collect();
+    view.profile.steps.values().flat_map(|s| &s.exchanges).any(|e| {
+        e.send.iter().any(|t| names.contains(&t.name().as_bytes()))
+            && e.bear.iter().any(|t| t.read(line).is_some())
+    })
+}
+
+/// A message is followed by the end of its line when its declared length is over.
+fn excess(view: &View<'_>) -> Option<Finding> {
+    let message = view.messages.iter().find(|m| !m.excess.is_empty())?;
+    let declared = message.payload.len();
+    let expected = format!("the line to end after the declared {declared} bytes");
+    let observed = format!("{} more: {}", message.excess.len(), text::shortened(&message.excess, 60));
+    Some(Finding::new(Verdict::Fail, expected, observed).citing(&view.profile.message.cites).at(message.at))
+}
