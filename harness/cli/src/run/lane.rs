@@ -211,8 +211,7 @@ async fn attempt(plan: &Plan, lane: &Lane, bench: &mut Bench<'_>, id: &str, dir:
 }
 
 fn case(lane: &Lane, id: &str, bindings: &Bindings) -> Option<Case> {
-    let cases = atspec_suites::cases(&Context { profile: &lane.profile, bindings });
-    cases.into_iter().find(|case| case.id == id)
+    lane.catalogue.case(&Context { profile: &lane.profile, bindings }, id)
 }
 
 fn write(path: &Path, text: &str) -> std::io::Result<()> {

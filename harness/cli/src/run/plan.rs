@@ -44,6 +44,8 @@ pub(crate) struct Plan {
 pub(crate) struct Lane {
     pub(crate) profile: Arc<Profile>,
     pub(crate) port: Port,
+    /// Makes each case for its run.
+    pub(crate) catalogue: atspec_suites::Catalogue,
     /// Ids of the chosen cases, in order.
     pub(crate) cases: Vec<String>,
 }
@@ -96,7 +98,8 @@ impl Plan {
             let cases: Vec<String> =
                 ids_of(&profile).map(|(_, id)| id).filter(|id| selection.takes(id)).collect();
             let port = port(&args.port, &profile.name)?;
-            lanes.push(Lane { profile: Arc::new(profile), port, cases });
+            let catalogue = atspec_suites::Catalogue::new(&profile);
+            lanes.push(Lane { profile: Arc::new(profile), port, catalogue, cases });
         }
         let clock_factor = args.clock_factor.unwrap_or(if real { 1.0 } else { EMULATED_CLOCK });
         Ok(Self {
