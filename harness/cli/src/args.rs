@@ -109,9 +109,14 @@ pub(crate) struct ListArgs {
 /// shows: `at` on the serial line, `wire` on the connection to the broker, `time` only by waiting, `none` nowhere. A case
 /// that does not apply to a module does not count. Behind a dash stands why no case cites the clause; `every case` means
 /// that the decoder or a rule looks at it whatever a case is about.
+///
+/// Where there is a run, each clause also has the verdict of that run on each module: FAIL or warn where a case said so, pass
+/// where a case about the clause passed, or where any case gave occasion to break it and it was kept; `-` where nothing was
+/// driven that says anything of it.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   atspec coverage                                      every built-in module
+  atspec coverage --run nightly/2026-11-20 --format markdown > sheet.md
   atspec coverage --module l506                        one module's document, and MQTT 3.1.1 on it
   atspec coverage --module l506 --format json | jq '.clauses[] | select(.cases == [])'
   atspec explain MQTT-3.3.1-1                          what a clause says, and what its cases ask")]
@@ -119,9 +124,19 @@ pub(crate) struct CoverageArgs {
     /// Built-in module, or the file of a profile; every built-in one where none is given
     #[arg(long, value_name = "NAME|FILE.toml")]
     pub(crate) module: Vec<String>,
+    /// The run whose verdicts are shown [default: `atspec-report`, where there is one]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) run: Option<PathBuf>,
     /// How
-    #[arg(long, value_enum, default_value_t = Format::Text)]
-    pub(crate) format: Format,
+    #[arg(long, value_enum, default_value_t = SheetFormat::Text)]
+    pub(crate) format: SheetFormat,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SheetFormat {
+    Text,
+    Json,
+    Markdown,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -149,6 +149,7 @@ fn consequence(clause: Clause, all: &All<'_>) -> &'static str {
         Firmness::Advice => "; there is nothing to break",
         Firmness::Server => "; a module can break only its own part in it",
         Firmness::Misprint => "; neither used nor asked for",
+        Firmness::Unseen => "",
         Firmness::Implied => "; a module that breaks it earns a warning",
         Firmness::Firm | Firmness::Mirror | Firmness::Section if clause.observable == Observable::Nowhere => {
             "; but no bench sees a module break it"

@@ -245,3 +245,57 @@ fn an_unknown_module_is_told_with_the_nearest() {
     assert!(stderr(&output).contains("did you mean `air780e`?"), "{}", stderr(&output));
     assert!(stdout(&output).is_empty());
 }
+
+/// A run of a few cases on a deviant, judged clause by clause.
+#[test]
+fn a_run_gives_each_clause_its_verdict() {
+    let dir = temp();
+    let out = dir.path().join("report");
+    let args =
+        ["run", "--module", "air780e", "--port", "emulated:pubrel-flags", "--only", "publish/qos*", "--out"];
+    let output = common::atspec().args(args).arg(&out).output().expect("started");
+    assert_eq!(output.status.code(), Some(1), "{}", stdout(&output));
+    let sheet = |format: &str| {
+        let from = out.to_str().expect("a readable path");
+        let output = run(&["coverage", "--module", "air780e", "--run", from, "--format", format]);
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        stdout(&output)
+    };
+    let json: serde_json::Value = serde_json::from_str(&sheet("json")).expect("JSON");
+    let clauses = json["clauses"].as_array().expect("clauses");
+    let said = |id: &str| &clauses.iter().find(|c| c["id"] == id).expect("known")["verdicts"]["air780e"];
+    assert_eq!(said("MQTT-3.6.1-1")["verdict"], "fail");
+    assert_eq!(said("MQTT-3.6.1-1")["cases"], serde_json::json!(["publish/qos2"]));
+    assert_eq!(said("MQTT-3.3.1-4")["verdict"], "pass");
+    assert!(
+        said("MQTT-3.3.1-4")["kept"].as_u64() >= Some(2),
+        "each PUBLISH gave occasion: {}",
+        said("MQTT-3.3.1-4")
+    );
+    assert!(said("MQTT-3.8.1-1").is_null(), "nothing was subscribed");
+    assert_eq!(json["run"]["dir"], out.to_str().expect("a readable path"));
+
+    let text = sheet("text");
+    assert!(text.contains("MQTT-3.6.1-1   wire  FAIL     air780e fails publish/qos2\n"), "{text}");
+    assert!(text.contains("MQTT-3.8.1-1   wire  -        subscribe/qos0"), "{text}");
+    assert!(text.contains("verdicts of the run of "), "{text}");
+    let markdown = sheet("markdown");
+    assert!(
+        markdown
+            .contains("| MQTT-3.6.1-1 | the flags of PUBREL are 0010 | FAIL | air780e fails publish/qos2 |"),
+        "{markdown}"
+    );
+}
+
+#[test]
+fn a_run_that_is_none_is_told() {
+    let dir = temp();
+    let missing = dir.path().join("nothing");
+    let output = run(&["coverage", "--run", missing.to_str().expect("a readable path")]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(
+        stderr(&output).contains("run.jsonl") && stderr(&output).contains("--run takes"),
+        "{}",
+        stderr(&output)
+    );
+}

@@ -2,8 +2,11 @@
 //!
 //! Reports are made from these lines and the timelines alone. Counts are counted afterwards, never kept while running.
 
+mod evidence;
+
 use std::collections::{BTreeMap, BTreeSet};
 
+pub use evidence::{Evidence, Sheet, evidence};
 use serde::{Deserialize, Serialize};
 
 use crate::{

@@ -1,23 +1,34 @@
-//! `atspec coverage`: clause by clause which cases check it, or why none does.
+//! `atspec coverage`: clause by clause which cases check it, or why none does, and what a run said of it.
+//!
+//! - here: the clauses, and the cases that cite them;
+//! - [`seen`]: the run whose verdicts are shown;
+//! - [`sheet`]: the same as text, Markdown and JSON.
 
-use std::{collections::BTreeMap, fmt::Write as _};
+mod seen;
+mod sheet;
+
+use std::collections::BTreeMap;
 
 use atspec_fixtures::{Clause, Firmness, Observable, clauses};
-use atspec_model::{case::Context, profile::Profile, timeline::Bindings};
-use serde_json::{Value, json};
+use atspec_model::{case::Context, profile::Profile, run::Evidence, timeline::Bindings};
 
+use self::seen::Seen;
 use crate::{
-    args::{CoverageArgs, Format},
+    args::{CoverageArgs, SheetFormat},
     failure::Failure,
     modules, out,
 };
 
 /// Name of the standard among the documents.
 const MQTT: &str = "MQTT 3.1.1";
-/// How far a line of text goes, unless an id or a reason by itself goes further.
-const WIDTH: usize = 110;
-/// How many cases are named where all of them are too many for a line.
-const NAMED: usize = 2;
+
+/// A document with its clauses.
+struct Document<'a> {
+    name: &'a str,
+    /// The modules that it binds, in order.
+    modules: Vec<&'a str>,
+    rows: Vec<Row>,
+}
 
 /// A clause and what checks it.
 struct Row {
@@ -28,6 +39,8 @@ struct Row {
     cases: Vec<String>,
     /// Why no case checks it; `None` where one does.
     reason: Option<String>,
+    /// What the run says, for each of `modules`; `None` where it says nothing.
+    evidence: Vec<Option<Evidence>>,
 }
 
 /// What cites a clause on a module.
@@ -42,23 +55,21 @@ struct Citing {
 /// Lists the clauses of the modules' documents, and the statements of the standard that bind a client.
 pub(crate) fn coverage(args: &CoverageArgs) -> Result<u8, Failure> {
     let profiles = modules::find_all(&args.module)?;
-    let documents = documents(&profiles);
-    match args.format {
-        Format::Text => {
-            let sheets: Vec<String> = documents.iter().map(|(name, rows)| sheet(name, rows)).collect();
-            out::line(sheets.join("\n").trim_end())?;
-        }
-        Format::Json => {
+    let seen = Seen::of(args.run.as_deref())?;
+    let documents = documents(&profiles, seen.as_ref());
+    let text = match args.format {
+        SheetFormat::Text => sheet::text(&documents, seen.as_ref()),
+        SheetFormat::Markdown => sheet::markdown(&documents, seen.as_ref()),
+        SheetFormat::Json => {
             let names: Vec<&str> = profiles.iter().map(|profile| profile.name.as_str()).collect();
-            let rows: Vec<Value> = documents.iter().flat_map(|(_, rows)| rows).map(Row::json).collect();
-            out::line(json!({ "modules": names, "clauses": rows }))?;
+            sheet::json(&names, &documents, seen.as_ref()).to_string()
         }
-    }
-    Ok(0)
+    };
+    out::line(text.trim_end()).map(|()| 0)
 }
 
 /// Each document with its clauses: those of the modules in their order, each once, and the standard at last.
-fn documents(profiles: &[Profile]) -> Vec<(&str, Vec<Row>)> {
+fn documents<'a>(profiles: &'a [Profile], seen: Option<&Seen>) -> Vec<Document<'a>> {
     let mut order = Vec::new();
     let cited: Vec<(&Profile, BTreeMap<String, Citing>)> =
         profiles.iter().map(|profile| (profile, citing(profile, &mut order))).collect();
@@ -68,11 +79,13 @@ fn documents(profiles: &[Profile]) -> Vec<(&str, Vec<Row>)> {
             names.push(name);
         }
     }
-    let rows = |name| {
+    let document = |name| {
         let asked = clauses().filter(|clause| clause.source == name && asked(clause));
-        (name, asked.map(|clause| row(clause, &cited, &order)).collect())
+        let rows = asked.map(|clause| row(clause, &cited, &order, seen)).collect();
+        let bound = profiles.iter().filter(|p| name == MQTT || p.document == name);
+        Document { name, modules: bound.map(|p| p.name.as_str()).collect(), rows }
     };
-    names.into_iter().map(rows).collect()
+    names.into_iter().map(document).collect()
 }
 
 /// Whether a clause belongs here: of the standard only the numbered statements that bind a client.
@@ -104,7 +117,12 @@ fn citing(profile: &Profile, order: &mut Vec<String>) -> BTreeMap<String, Citing
     all
 }
 
-fn row(clause: Clause, cited: &[(&Profile, BTreeMap<String, Citing>)], order: &[String]) -> Row {
+fn row(
+    clause: Clause,
+    cited: &[(&Profile, BTreeMap<String, Citing>)],
+    order: &[String],
+    seen: Option<&Seen>,
+) -> Row {
     let (mut modules, mut unfit) = (Vec::new(), Vec::new());
     for (profile, all) in cited.iter().filter(|(p, _)| clause.source == MQTT || clause.source == p.document) {
         let citing = all.get(clause.id);
@@ -122,63 +140,7 @@ fn row(clause: Clause, cited: &[(&Profile, BTreeMap<String, Citing>)], order: &[
         (None, []) => "no case cites it".to_owned(),
     };
     let reason = cases.is_empty().then(why_none);
-    Row { clause, modules, cases, reason }
-}
-
-impl Row {
-    fn json(&self) -> Value {
-        let Clause { id, source, place, observable, gist, .. } = self.clause;
-        let source = if source == MQTT { source.to_owned() } else { format!("{source} {place}") };
-        json!({
-            "id": id, "source": source, "observable": observable.side(), "cases": self.cases,
-            "reason": self.reason, "firmness": self.clause.firmness.word(), "gist": gist,
-            "modules": self.modules.iter().cloned().collect::<BTreeMap<_, _>>(),
-        })
-    }
-
-    /// The cases, as many as there is room for, and the modules that have none of them; or the reason.
-    fn text(&self, room: usize) -> String {
-        if let Some(reason) = &self.reason {
-            return format!("— {reason}");
-        }
-        let lacking = self.modules.iter().filter(|(_, cases)| cases.is_empty());
-        let lacking: Vec<&str> = lacking.map(|(name, _)| name.as_str()).collect();
-        let lacking =
-            if lacking.is_empty() { String::new() } else { format!("  (none on {})", lacking.join(", ")) };
-        let whole = self.cases.join(" ") + &lacking;
-        if whole.chars().count() <= room || self.cases.len() <= NAMED {
-            return whole;
-        }
-        format!("{} … and {} more{lacking}", self.cases[..NAMED].join(" "), self.cases.len() - NAMED)
-    }
-}
-
-/// A document for people: how many of its clauses are checked, then clause by clause.
-fn sheet(name: &str, rows: &[Row]) -> String {
-    if rows.is_empty() {
-        return format!("{name}: its clauses are not among those that atspec knows\n");
-    }
-    let (mut checked, mut always, mut unseen, mut open) = (0, 0, 0, 0);
-    for row in rows {
-        *match &row.reason {
-            None => &mut checked,
-            // The decoder and the rules over all packets are no cases of their own.
-            Some(reason) if reason.starts_with("every case") => &mut always,
-            Some(_) if row.clause.observable == Observable::Nowhere => &mut unseen,
-            Some(_) => &mut open,
-        } += 1;
-    }
-    let unit = if name == MQTT { "statements that bind a client" } else { "clauses" };
-    let mut text = format!("{name}: {} {unit}, {checked} checked", rows.len());
-    let others = [(always, "looked at in every case"), (unseen, "not observable"), (open, "without a case")];
-    for (count, what) in others.into_iter().filter(|(count, _)| *count > 0) {
-        let _ = write!(text, ", {count} {what}");
-    }
-    text.push('\n');
-    let wide = rows.iter().map(|row| row.clause.id.len()).max().unwrap_or_default();
-    for row in rows {
-        let (id, side) = (row.clause.id, row.clause.observable.side());
-        let _ = writeln!(text, "  {id:<wide$}  {side:<4}  {}", row.text(WIDTH.saturating_sub(wide + 10)));
-    }
-    text
+    let said = |(module, _): &(String, Vec<String>)| Some(seen?.of_clause(module, clause.id)?.clone());
+    let evidence = modules.iter().map(said).collect();
+    Row { clause, modules, cases, reason, evidence }
 }
