@@ -11,15 +11,20 @@ use std::{
 ///
 /// Missing directories are made. What is no plain file (`/dev/stdout`, a FIFO) is written to and never replaced.
 pub(crate) fn write(path: &Path, content: &[u8]) -> io::Result<()> {
+    write_with(path, |mut file| file.write_all(content))
+}
+
+/// The same for content that is made while it is written.
+pub(crate) fn write_with<R>(path: &Path, fill: impl FnOnce(&File) -> io::Result<R>) -> io::Result<R> {
     let path = resolved(path);
     if fs::metadata(&path).is_ok_and(|found| !found.is_file()) {
-        return fs::OpenOptions::new().write(true).open(&path)?.write_all(content);
+        return fill(&fs::OpenOptions::new().write(true).open(&path)?);
     }
     if let Some(parent) = path.parent() {
         fs::create_dir_all(parent)?;
     }
     let unfinished = beside(&path)?;
-    let done = fill(&unfinished, content).and_then(|()| fs::rename(&unfinished, &path));
+    let done = filled(&unfinished, fill).and_then(|result| fs::rename(&unfinished, &path).map(|()| result));
     if done.is_err() {
         let _ = fs::remove_file(&unfinished); // the first error is the one to tell
     }
@@ -42,8 +47,9 @@ fn beside(path: &Path) -> io::Result<PathBuf> {
     Ok(path.with_file_name(hidden))
 }
 
-fn fill(path: &Path, content: &[u8]) -> io::Result<()> {
-    let mut file = File::create(path)?;
-    file.write_all(content)?;
-    file.sync_all()
+fn filled<R>(path: &Path, fill: impl FnOnce(&File) -> io::Result<R>) -> io::Result<R> {
+    let file = File::create(path)?;
+    let result = fill(&file)?;
+    file.sync_all()?;
+    Ok(result)
 }

@@ -3,6 +3,7 @@
 //! - [`terminal`]: one live line per module, or plain lines for a log; the summary and what to do next;
 //! - [`jsonl`]: `run.jsonl`, written record by record and read back;
 //! - [`junit`]: `junit.xml` from the records;
+//! - [`capture`]: a recording as pcapng, for Wireshark and tshark;
 //! - [`words`]: a finished case in words, the same on the terminal and in JUnit;
 //! - [`safe`]: any text without what a terminal obeys or XML forbids.
 //!
@@ -13,6 +14,7 @@ use std::io;
 use atspec_model::run::RunEvent;
 
 mod atomic;
+pub mod capture;
 pub mod jsonl;
 pub mod junit;
 mod paint;

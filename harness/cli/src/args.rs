@@ -25,6 +25,7 @@ pub(crate) enum Command {
     Coverage(CoverageArgs),
     Explain(ExplainArgs),
     Judge(JudgeArgs),
+    Capture(CaptureArgs),
     Check(CheckArgs),
     Emulate(EmulateArgs),
 }
@@ -168,6 +169,36 @@ pub(crate) struct JudgeArgs {
     /// Warnings fail
     #[arg(long)]
     pub(crate) strict: bool,
+}
+
+/// Turn recordings into captures for Wireshark and tshark
+///
+/// Each timeline becomes one pcapng file with both sides of the module on one time axis, in three interfaces: `mqtt` has
+/// one whole control packet a frame (TLS already taken off), `serial` a frame for each command and each line printed
+/// (`Sent AT Command`, `Rcvd AT Command`), `bench` the steps of the case, connections opened and closed, and what the
+/// broker side did on purpose, as log lines. Packet comments mark what is wrong: rules that a packet breaks, and the
+/// judge's finding. Wireshark lists them under Analyze > Expert Information, `-Y frame.comment` shows only those frames.
+///
+/// A file that exists is replaced only if it is a capture made by atspec.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  atspec capture atspec-report/timelines/air780e/publish/qos1.jsonl             writes qos1.pcapng beside it
+  atspec capture atspec-report/timelines/*/publish/*.jsonl --out captures       captures/air780e/publish/qos1.pcapng, …
+  atspec capture qos1.jsonl --out - | tshark -r -                               both sides as text
+  tshark -r qos1.pcapng -Y mqtt                                                 control packets only
+  tshark -r qos1.pcapng -Y at                                                   the serial line only
+  tshark -r qos1.pcapng -Y frame.comment -T fields -e frame.number -e frame.comment")]
+pub(crate) struct CaptureArgs {
+    /// Timelines of an earlier run
+    #[arg(required = true, value_name = "TIMELINE.jsonl")]
+    pub(crate) timelines: Vec<PathBuf>,
+    /// The file to write, `-` for standard output; or a directory, where several timelines are given, it exists, or its
+    /// name ends in `/`. By default CASE.pcapng beside the timeline
+    #[arg(long, value_name = "FILE|DIR")]
+    pub(crate) out: Option<PathBuf>,
+    /// Read the serial line by this profile instead of the one of the run
+    #[arg(long, value_name = "NAME|FILE.toml")]
+    pub(crate) module: Option<String>,
 }
 
 /// Find every mistake in profiles, with its line and what to do

@@ -33,19 +33,30 @@ pub(crate) fn judge(args: &JudgeArgs) -> Result<u8, Failure> {
 
 fn judge_file(path: &Path, module: Option<&str>) -> Result<CaseRecord, Failure> {
     let file = path.display();
+    let (timeline, profile) = load(path, module)?;
+    let case = case_of(&timeline, &profile).ok_or_else(|| {
+        Failure::usage(format!(
+            "{file}: there is no case `{}` for {} in this atspec; `atspec list` shows every case",
+            timeline.header.case, profile.name
+        ))
+    })?;
+    Ok(record(&case, &profile, &timeline, Some(file.to_string())).0)
+}
+
+/// A timeline, and the profile it was made with or `module`.
+pub(crate) fn load(path: &Path, module: Option<&str>) -> Result<(Timeline, Profile), Failure> {
+    let file = path.display();
     let text = fs::read(path).map_err(|e| Failure::usage(format!("cannot read {file}: {e}")))?;
     let text = String::from_utf8(text).map_err(|e| Failure::usage(format!("{file} is not text: {e}")))?;
     let timeline = Timeline::from_json_lines(&text).map_err(|e| Failure::usage(format!("{file}: {e}")))?;
     let profile = profile_of(path, &timeline, module)?;
-    let id = timeline.header.case.clone();
-    let context = Context { profile: &profile, bindings: &timeline.header.bindings };
-    let case = atspec_suites::cases(&context).into_iter().find(|case| case.id == id).ok_or_else(|| {
-        Failure::usage(format!(
-            "{file}: there is no case `{id}` for {} in this atspec; `atspec list` shows every case",
-            profile.name
-        ))
-    })?;
-    Ok(record(&case, &profile, &timeline, Some(file.to_string())).0)
+    Ok((timeline, profile))
+}
+
+/// The case that a timeline is of, if this atspec has it.
+pub(crate) fn case_of(timeline: &Timeline, profile: &Profile) -> Option<Case> {
+    let context = Context { profile, bindings: &timeline.header.bindings };
+    atspec_suites::cases(&context).into_iter().find(|case| case.id == timeline.header.case)
 }
 
 /// The profile of the run, from the copy beside its timelines, or the built-in one.

@@ -5,6 +5,7 @@
 #![cfg_attr(test, expect(clippy::unwrap_used, reason = "a test panics to fail"))]
 
 mod args;
+mod capture;
 mod check;
 mod coverage;
 mod emulate;
@@ -32,6 +33,7 @@ fn main() -> ExitCode {
         Command::Coverage(args) => coverage::coverage(&args),
         Command::Explain(args) => explain::explain(&args),
         Command::Judge(args) => judge::judge(&args),
+        Command::Capture(args) => capture::capture(&args),
         Command::Check(args) => check::check(&args),
         Command::Emulate(args) => emulate::emulate(&args),
     };

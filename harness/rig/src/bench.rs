@@ -1,6 +1,6 @@
 //! One module on the bench: its port, its tap, and one case after the other.
 
-use std::{fmt, io, net::SocketAddr};
+use std::{fmt, io, net::SocketAddr, time::SystemTime};
 
 use atspec_model::{
     case::Case,
@@ -147,6 +147,7 @@ impl<'p> Bench<'p> {
         };
         self.driver.tap().admit(if case.anonymous { Admission::Everyone } else { Admission::Only(own) });
         self.driver.begin();
+        let began_us = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).ok();
         let after = match self.driver.drive(case).await {
             Err(Stop::Interrupted) => After::Interrupted,
             Err(Stop::PortLost(why)) => After::PortGone(why),
@@ -163,6 +164,7 @@ impl<'p> Bench<'p> {
             case: case.id.clone(),
             bindings,
             settings: self.options.settings,
+            began_us: began_us.and_then(|since| u64::try_from(since.as_micros()).ok()),
         };
         (Timeline { header, events: self.recorder.take() }, after)
     }
