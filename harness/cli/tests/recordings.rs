@@ -1,6 +1,8 @@
 //! A whole emulated run, and everything that must follow from its recordings alone.
+#![expect(clippy::print_stderr, reason = "a skipped test says why")]
 
 mod common;
+mod dissector;
 
 use std::{collections::BTreeMap, fs, path::PathBuf};
 
@@ -29,6 +31,7 @@ impl Dice {
 #[rstest]
 #[case("air780e")]
 #[case("l506")]
+#[case("bk7238")]
 #[case("nt35e")]
 #[case("air720")]
 fn a_run_is_green_and_its_recordings_say_the_same_however_they_are_cut(#[case] module: &str) {
@@ -66,6 +69,23 @@ fn a_run_is_green_and_its_recordings_say_the_same_however_they_are_cut(#[case] m
         files.push(file);
     }
     judged_by_the_program(module, &files, &verdicts);
+    seen_alike_by_wireshark(module, &files);
+}
+
+/// Every control packet of the run, both ways, is for our decoder what it is for Wireshark's dissector.
+fn seen_alike_by_wireshark(module: &str, files: &[PathBuf]) {
+    let (mut conversation, mut packets) = (0, Vec::new());
+    for file in files {
+        let text = fs::read_to_string(file).expect("written");
+        let timeline = Timeline::from_json_lines(&text).expect("readable");
+        packets.extend(dissector::packets(&timeline, &mut conversation));
+    }
+    assert!(packets.len() > 100, "{} packets", packets.len());
+    if dissector::agree(&packets).is_none() {
+        eprintln!(
+            "skipped: tshark is not installed, so the packets of {module} are not compared with a dissector"
+        );
+    }
 }
 
 /// `atspec judge` says of every file what the run said.
