@@ -47,9 +47,9 @@ fn beside(path: &Path) -> io::Result<PathBuf> {
     Ok(path.with_file_name(hidden))
 }
 
-fn filled<R>(path: &Path, fill: impl FnOnce(&File) -> io::Result<R>) -> io::Result<R> {
+fn filled<R>(path: &Path, write: impl FnOnce(&File) -> io::Result<R>) -> io::Result<R> {
     let file = File::create(path)?;
-    let result = fill(&file)?;
+    let result = write(&file)?;
     file.sync_all()?;
     Ok(result)
 }

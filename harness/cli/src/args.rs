@@ -182,11 +182,11 @@ pub(crate) struct JudgeArgs {
 /// A file that exists is replaced only if it is a capture made by atspec.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  atspec capture atspec-report/timelines/air780e/publish/qos1.jsonl             writes qos1.pcapng beside it
-  atspec capture atspec-report/timelines/*/publish/*.jsonl --out captures       captures/air780e/publish/qos1.pcapng, …
-  atspec capture qos1.jsonl --out - | tshark -r -                               both sides as text
-  tshark -r qos1.pcapng -Y mqtt                                                 control packets only
-  tshark -r qos1.pcapng -Y at                                                   the serial line only
+  atspec capture publish/qos1.jsonl                      publish/qos1.pcapng
+  atspec capture timelines/*/*/*.jsonl --out captures    captures/air780e/publish/qos1.pcapng, …
+  atspec capture publish/qos1.jsonl --out - | tshark -r -
+  tshark -r qos1.pcapng -Y mqtt                          control packets only
+  tshark -r qos1.pcapng -Y at                            the serial line only
   tshark -r qos1.pcapng -Y frame.comment -T fields -e frame.number -e frame.comment")]
 pub(crate) struct CaptureArgs {
     /// Timelines of an earlier run

@@ -37,12 +37,9 @@ fn fields(file: &Path, filter: &str, fields: &[&str]) -> Option<Vec<Vec<String>>
     tshark.env("WIRESHARK_CONFIG_DIR", file.parent().expect("in a directory")).arg("-n");
     tshark.arg("-r").arg(file).args(["-Y", filter, "-T", "fields"]);
     tshark.args(fields.iter().flat_map(|field| ["-e", field]));
-    let output = match tshark.stderr(Stdio::null()).output() {
-        Ok(output) => output,
-        Err(_) => {
-            eprintln!("skipped: tshark is not installed, so nobody else reads the capture");
-            return None;
-        }
+    let Ok(output) = tshark.stderr(Stdio::null()).output() else {
+        eprintln!("skipped: tshark is not installed, so nobody else reads the capture");
+        return None;
     };
     assert!(output.status.success(), "tshark reads {}", file.display());
     let line = |line: &str| line.split('\t').map(str::to_owned).collect();
@@ -53,11 +50,12 @@ fn timeline(file: &Path) -> Timeline {
     Timeline::from_json_lines(&fs::read_to_string(file).expect("written")).expect("readable")
 }
 
-/// Type, packet identifier, topic and length of the payload, as tshark tells them.
+/// Who sent it, type, packet identifier, topic and payload, as tshark tells them.
 fn row(from: Side, packet: &Packet) -> [String; 5] {
     let id = packet.id().map_or(String::new(), |id| id.to_string());
+    let hex = |bytes: &[u8]| bytes.iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
     let (topic, payload) = match &packet.body {
-        Body::Publish(p) => (p.topic.to_string(), p.payload.iter().map(|b| format!("{b:02x}")).collect()),
+        Body::Publish(p) => (p.topic.to_string(), hex(&p.payload)),
         Body::Subscribe(s) => (s.filters[0].0.to_string(), String::new()),
         _ => (String::new(), String::new()),
     };

@@ -55,7 +55,7 @@ impl Log {
 /// A log line as the bytes of its frame: one line, whatever words of a module stand in it.
 pub(super) fn bytes(line: &str) -> Vec<u8> {
     let safe = crate::safe::xml_safe(line);
-    safe[..safe.floor_char_boundary(LONGEST)].as_bytes().to_vec()
+    safe.as_bytes()[..safe.floor_char_boundary(LONGEST)].to_vec()
 }
 
 fn side(side: Side) -> &'static str {

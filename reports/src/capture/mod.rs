@@ -167,7 +167,7 @@ fn each(recording: &Recording<'_>, tell: &mut dyn FnMut(Frame) -> io::Result<()>
     let mut wire = Wire::new(&timeline.header.bindings);
     let mut log = Log::default();
     let mut at = At { event: 0, at_us: 0 };
-    tell(at.bench(format!("case {} of {}", timeline.header.case, timeline.header.module), None))?;
+    tell(at.bench(&format!("case {} of {}", timeline.header.case, timeline.header.module), None))?;
     for (index, event) in timeline.events.iter().enumerate() {
         at = At { event: index, at_us: event.at_us };
         match &event.what {
@@ -175,7 +175,7 @@ fn each(recording: &Recording<'_>, tell: &mut dyn FnMut(Frame) -> io::Result<()>
             What::Opened { conn, peer } => wire.opened(*conn, peer),
             What::Closed { conn, by, how } => {
                 for (from, seen) in wire.closed(*conn, *by, *how) {
-                    tell(at.wire(wire.ends(*conn, from), seen))?;
+                    tell(at.wire(&wire, *conn, from, seen))?;
                 }
             }
             What::Sent { purpose, bytes } => {
@@ -186,26 +186,24 @@ fn each(recording: &Recording<'_>, tell: &mut dyn FnMut(Frame) -> io::Result<()>
                 serial.received(bytes).into_iter().try_for_each(|printed| tell(at.serial(false, printed)))?;
             }
             What::FromModule { conn, bytes } => {
-                for seen in wire.bytes(*conn, Side::Module, bytes) {
-                    tell(at.wire(wire.ends(*conn, Side::Module), seen))?;
-                }
+                let seen = wire.bytes(*conn, Side::Module, bytes);
+                seen.into_iter().try_for_each(|seen| tell(at.wire(&wire, *conn, Side::Module, seen)))?;
             }
             What::ToModule { conn, bytes } => {
-                for seen in wire.bytes(*conn, Side::Broker, bytes) {
-                    tell(at.wire(wire.ends(*conn, Side::Broker), seen))?;
-                }
+                let seen = wire.bytes(*conn, Side::Broker, bytes);
+                seen.into_iter().try_for_each(|seen| tell(at.wire(&wire, *conn, Side::Broker, seen)))?;
             }
             _ => {}
         }
         if let Some((line, about)) = log.line(&event.what) {
-            tell(at.bench(line, about.map(|(conn, from)| wire.ends(conn, from))))?;
+            tell(at.bench(&line, about.map(|(conn, from)| wire.ends(conn, from))))?;
         }
     }
     for (conn, from, seen) in wire.rest() {
-        tell(at.wire(wire.ends(conn, from), seen))?;
+        tell(at.wire(&wire, conn, from, seen))?;
     }
     serial.rest().into_iter().try_for_each(|rest| tell(at.serial(false, rest)))?;
-    recording.judgement.map_or(Ok(()), |judgement| tell(at.bench(verdict(judgement), None)))
+    recording.judgement.map_or(Ok(()), |judgement| tell(at.bench(&verdict(judgement), None)))
 }
 
 /// An event, for the frames it completes.
@@ -226,26 +224,27 @@ impl At {
         Frame { comments, ..self.frame(Lane::Serial, tags, bytes) }
     }
 
-    fn wire(self, ends: Ends, seen: Seen) -> Frame {
+    fn wire(self, wire: &Wire<'_>, conn: u32, from: Side, seen: Seen) -> Frame {
         let plain = Tags { protocol: Some("no MQTT"), ..Tags::new("data") };
         let tags = if seen.mqtt { Tags::new("mqtt") } else { plain };
-        let broken = seen.violations.iter().filter(|v| v.level > Level::Info).map(broken);
+        let broken = seen.violations.iter().filter(|v| v.level > Level::Info).map(|v| broken(v, from));
         let comments = seen.odd.into_iter().chain(broken).collect();
-        let frame = self.frame(Lane::Mqtt, Tags { ends: Some(ends), ..tags }, seen.bytes);
+        let frame = self.frame(Lane::Mqtt, Tags { ends: Some(wire.ends(conn, from)), ..tags }, seen.bytes);
         Frame { comments, violations: seen.violations, ..frame }
     }
 
-    fn bench(self, line: String, ends: Option<Ends>) -> Frame {
-        self.frame(Lane::Bench, Tags { ends, ..Tags::new("syslog") }, log::bytes(&line))
+    fn bench(self, line: &str, ends: Option<Ends>) -> Frame {
+        self.frame(Lane::Bench, Tags { ends, ..Tags::new("syslog") }, log::bytes(line))
     }
 }
 
 type Ends = (std::net::SocketAddr, std::net::SocketAddr);
 
-/// `MUST MQTT-3.3.1-2: DUP with QoS 0 (byte 0)`
-fn broken(violation: &Violation) -> String {
+/// `MUST MQTT-3.3.1-2: DUP with QoS 0 (byte 0)`; what the broker side sends, the case makes it send.
+fn broken(violation: &Violation, from: Side) -> String {
     let Violation { clause, level, offset, what } = violation;
-    format!("{level} {clause}: {} (byte {offset})", safe(what))
+    let by = if from == Side::Broker { "by the bench on purpose: " } else { "" };
+    format!("{by}{level} {clause}: {} (byte {offset})", safe(what))
 }
 
 /// What the judge says, at the offending frame.

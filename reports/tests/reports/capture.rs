@@ -178,13 +178,11 @@ fn opened() -> What {
 /// A file as a person would note it down: interface, data, comments.
 fn told(file: &File) -> Vec<String> {
     let line = |f: &Frame| {
-        let comments: String = f.comments.iter().map(|c| format!(" | {c}")).collect();
-        format!(
-            "{} {} {}{comments}",
-            file.interfaces[f.interface],
-            f.dissector(),
-            atspec_model::text::visible(&f.data)
-        )
+        let data = atspec_model::text::visible(&f.data);
+        let what = format!("{} {} {data}", file.interfaces[f.interface], f.dissector());
+        let mut parts = vec![what];
+        parts.extend(f.comments.iter().cloned());
+        parts.join(" | ")
     };
     file.frames.iter().map(line).collect()
 }
@@ -205,6 +203,7 @@ fn both_sides_stand_in_order_with_what_is_wrong() {
         What::Closed { conn: 1, by: Side::Module, how: Close::Fin },
         steps(1, "broker: close the connection"),
         What::Broker { command: "close the connection".into() },
+        What::ToModule { conn: 1, bytes: b"\x40\x02\0\0".to_vec() },
         What::Silence { awaited: "PUBACK".into(), waited_ms: 30_000 },
         What::Teardown,
     ]));

@@ -120,9 +120,8 @@ impl Difference {
         let has = |what: &str| packet.violations.iter().any(|v| v.what.starts_with(what));
         match self {
             Self::Unchecked(clause) => unchecked.find(|known| known == clause),
-            Self::Malformed => None,
-            Self::Head(_) if has(BEHIND) => Some(BEHIND),
-            Self::Head(_) => None,
+            Self::Malformed | Self::Head(_) => None,
+            Self::Packets(_) => has(BEHIND).then_some(BEHIND),
             Self::Field(..) => [TOO_LONG, MQTT_5].into_iter().find(|what| has(what)),
         }
     }
@@ -160,7 +159,9 @@ enum Difference {
     Unchecked(&'static str),
     /// Well-formed, and Wireshark cannot read it.
     Malformed,
-    /// Other packets, type or flags.
+    /// Another number of packets.
+    Packets(String),
+    /// Another type, or other flags.
     Head(String),
     /// Other values of a field.
     Field(&'static str, String),
@@ -177,10 +178,14 @@ fn differences(packet: &Packet, ours: &Opinion, theirs: &Opinion) -> Vec<Differe
         (false, true) => found.push(Difference::Malformed),
         _ => {}
     }
-    let head = |o: &Opinion| (o.packets, o.kind, o.flags);
     // What Wireshark cannot read at all it does not show.
-    if head(ours) != head(theirs) && !(theirs.malformed && theirs.packets == 0) {
-        found.push(Difference::Head(format!("{:?}, for Wireshark {:?}", head(ours), head(theirs))));
+    if !(theirs.malformed && theirs.packets == 0) {
+        let differ =
+            |own: String, other: String| (own != other).then(|| format!("{own}, for Wireshark {other}"));
+        let packets = |o: &Opinion| format!("{} packets", o.packets);
+        let head = |o: &Opinion| format!("type {:?}, flags {:?}", o.kind, o.flags);
+        found.extend(differ(packets(ours), packets(theirs)).map(Difference::Packets));
+        found.extend(differ(head(ours), head(theirs)).map(Difference::Head));
     }
     // Of what it cannot read to the end Wireshark shows the beginning.
     let broken_off = ours.malformed && theirs.malformed;
@@ -201,7 +206,8 @@ impl From<Difference> for Unexplained {
                 (format!("breaks {clause}, Wireshark says nothing"), String::new())
             }
             Difference::Malformed => ("well-formed, malformed for Wireshark".to_owned(), String::new()),
-            Difference::Head(here) => ("other packets, type or flags".to_owned(), here),
+            Difference::Packets(here) => ("another number of packets".to_owned(), here),
+            Difference::Head(here) => ("another type, or other flags".to_owned(), here),
             Difference::Field(name, here) => (format!("another {name}"), here),
         };
         Self { sort, here }

@@ -2,7 +2,7 @@
 //!
 //! Both opinions become the same kind of thing, [`Opinion`], and are compared. Wireshark shows packets, it does not judge
 //! them: where it lets pass what breaks a rule, the tables in [`known`] have to say so, with the statement that is broken.
-#![allow(dead_code, clippy::allow_attributes, reason = "every test file uses another part")]
+#![allow(dead_code, unused_imports, clippy::allow_attributes, reason = "every test file uses another part")]
 
 mod known;
 mod opinion;
