@@ -33,15 +33,15 @@ pub struct Header {
     /// Path of a copy of the profile, relative to this timeline's file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub profile: Option<String>,
+    /// When the case began, in µs since 1970, by the clock of the bench's computer. Nothing is judged by it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub began_us: Option<u64>,
     /// The case, `suite/name`.
     pub case: String,
     /// What the case was bound to.
     pub bindings: Bindings,
     /// Settings that a verdict depends on.
     pub settings: Settings,
-    /// When the case began, in µs since 1970, by the clock of the bench's computer. Nothing is judged by it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub began_us: Option<u64>,
 }
 
 /// The values a case was run with; they are made per case, so that a connection can be attributed by them.

@@ -1,6 +1,6 @@
 //! One module on the bench: its port, its tap, and one case after the other.
 
-use std::{fmt, io, net::SocketAddr, time::SystemTime};
+use std::{fmt, io, net::SocketAddr};
 
 use atspec_model::{
     case::Case,
@@ -147,7 +147,6 @@ impl<'p> Bench<'p> {
         };
         self.driver.tap().admit(if case.anonymous { Admission::Everyone } else { Admission::Only(own) });
         self.driver.begin();
-        let began_us = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).ok();
         let after = match self.driver.drive(case).await {
             Err(Stop::Interrupted) => After::Interrupted,
             Err(Stop::PortLost(why)) => After::PortGone(why),
@@ -161,10 +160,10 @@ impl<'p> Bench<'p> {
             schema: SCHEMA,
             module: self.profile.name.clone(),
             profile: None,
+            began_us: self.recorder.began_us(),
             case: case.id.clone(),
             bindings,
             settings: self.options.settings,
-            began_us: began_us.and_then(|since| u64::try_from(since.as_micros()).ok()),
         };
         (Timeline { header, events: self.recorder.take() }, after)
     }

@@ -2,7 +2,7 @@
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Instant,
+    time::{Instant, SystemTime},
 };
 
 use atspec_model::timeline::{Event, What};
@@ -21,7 +21,15 @@ struct Shared {
 #[derive(Debug)]
 struct Log {
     began: Instant,
+    /// The same instant by the wall clock.
+    date: SystemTime,
     events: Vec<Event>,
+}
+
+impl Log {
+    fn new() -> Self {
+        Self { began: Instant::now(), date: SystemTime::now(), events: Vec::new() }
+    }
 }
 
 impl Default for Recorder {
@@ -33,13 +41,18 @@ impl Default for Recorder {
 impl Recorder {
     /// An empty recorder whose clock starts now.
     pub fn new() -> Self {
-        let log = Log { began: Instant::now(), events: Vec::new() };
-        Self(Arc::new(Shared { log: Mutex::new(log), changed: Notify::new() }))
+        Self(Arc::new(Shared { log: Mutex::new(Log::new()), changed: Notify::new() }))
     }
 
     /// Forgets everything and starts the clock again: a case begins.
     pub fn restart(&self) {
-        *self.log() = Log { began: Instant::now(), events: Vec::new() };
+        *self.log() = Log::new();
+    }
+
+    /// When the case began, in µs since 1970 by the wall clock.
+    pub fn began_us(&self) -> Option<u64> {
+        let since = self.log().date.duration_since(SystemTime::UNIX_EPOCH).ok()?;
+        u64::try_from(since.as_micros()).ok()
     }
 
     /// Records an event that happens now; returns its index.

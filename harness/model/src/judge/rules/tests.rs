@@ -81,6 +81,7 @@ fn timeline(parts: &[Part]) -> Timeline {
         schema: SCHEMA,
         module: "air780e".into(),
         profile: None,
+        began_us: None,
         case: "a/case".into(),
         bindings: Bindings::default(),
         settings: Settings { clock_factor: 1.0, margin_ms: 0 },
