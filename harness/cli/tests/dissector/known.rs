@@ -96,33 +96,59 @@ pub(crate) const UNCHECKED: &[Known] = &[
     Known { clauses: &["MQTT-3.9.3-2"], why: "shows unknown return codes of SUBACK as unknown" },
 ];
 
-/// Packets of which Wireshark shows more than we do.
-pub(crate) const READ_ON: &[Known] = &[
-    Known { clauses: &[TOO_LONG], why: "reads the fields behind a Remaining Length of five bytes" },
-    Known { clauses: &[MQTT_5], why: "reads the payload of a CONNECT of level 5, which has another layout" },
-    Known { clauses: &[BEHIND], why: "takes bytes behind the packet as a further packet" },
-];
+/// A packet of which Wireshark reads more than we do.
+#[derive(Debug)]
+pub(crate) struct ReadOn {
+    /// What is wrong with it, as the decoder says.
+    pub(crate) violation: &'static str,
+    /// The statement that is broken by it.
+    pub(crate) clause: &'static str,
+    /// What Wireshark does.
+    pub(crate) why: &'static str,
+}
 
-/// MQTT-3.1.2-2, and MQTT-2.2.3, of which there are two sides.
-const MQTT_5: &str = "protocol level is not 4: 5";
-const TOO_LONG: &str = "Remaining Length goes on after its fourth byte";
-const BEHIND: &str = "longer than its Remaining Length says";
+const TOO_LONG: ReadOn = ReadOn {
+    violation: "Remaining Length goes on after its fourth byte",
+    clause: "MQTT-2.2.3",
+    why: "reads the fields behind a Remaining Length of five bytes",
+};
+const LEVEL_5: ReadOn = ReadOn {
+    violation: "protocol level is not 4: 5",
+    clause: "MQTT-3.1.2-2",
+    why: "reads the payload of a CONNECT of level 5, which has another layout",
+};
+const BEHIND: ReadOn = ReadOn {
+    violation: "longer than its Remaining Length says",
+    clause: "MQTT-2.2.3",
+    why: "takes bytes behind the packet as a further packet",
+};
 
-/// Everything that the tables name.
+impl ReadOn {
+    /// Its name, where the packet is such a one.
+    fn applies(&self, packet: &Packet) -> Option<&'static str> {
+        let told = |what: &str| {
+            what.strip_prefix(self.violation)
+                .is_some_and(|rest| matches!(rest.as_bytes().first(), None | Some(b':')))
+        };
+        packet.violations.iter().any(|v| v.clause == self.clause && told(&v.what)).then_some(self.violation)
+    }
+}
+
+/// Everything that is known, by name.
 pub(crate) fn names() -> impl Iterator<Item = &'static str> {
-    UNCHECKED.iter().chain(READ_ON).flat_map(|row| row.clauses).copied()
+    let unchecked = UNCHECKED.iter().flat_map(|row| row.clauses).copied();
+    unchecked.chain([TOO_LONG, LEVEL_5, BEHIND].map(|row| row.violation))
 }
 
 impl Difference {
-    /// The entry of the tables that explains it.
+    /// The known disagreement that it is, by name.
     fn explained(&self, packet: &Packet) -> Option<&'static str> {
         let mut unchecked = UNCHECKED.iter().flat_map(|row| row.clauses).copied();
-        let has = |what: &str| packet.violations.iter().any(|v| v.what.starts_with(what));
         match self {
             Self::Unchecked(clause) => unchecked.find(|known| known == clause),
             Self::Malformed | Self::Head(_) => None,
-            Self::Packets(_) => has(BEHIND).then_some(BEHIND),
-            Self::Field(..) => [TOO_LONG, MQTT_5].into_iter().find(|what| has(what)),
+            Self::Packets(_) => BEHIND.applies(packet),
+            Self::Field(..) => TOO_LONG.applies(packet).or_else(|| LEVEL_5.applies(packet)),
         }
     }
 }
