@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     judge::{View, WirePacket},
-    mqtt::{Body, PacketType},
+    mqtt::{Body, Connect, PacketType},
     timeline::Side,
 };
 
@@ -238,7 +238,7 @@ fn order(view: &View<'_>, rule: &Ordered) -> Seen {
 
 /// Connections with clean session 1, in order.
 fn clean_sessions<'v>(view: &'v View<'_>) -> impl Iterator<Item = u32> + use<'v> {
-    from_module(view).filter(|p| p.packet.as_connect().is_some_and(|c| c.clean_session())).map(|p| p.conn)
+    from_module(view).filter(|p| p.packet.as_connect().is_some_and(Connect::clean_session)).map(|p| p.conn)
 }
 
 /// MQTT-3.1.2-6: on a connection with clean session 1 nothing of an earlier one is sent again.

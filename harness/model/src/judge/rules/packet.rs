@@ -29,8 +29,11 @@ pub(super) fn judge(view: &View<'_>) -> Vec<Finding> {
     findings
 }
 
-/// Which packets can break a statement by their bytes alone.
-const OCCASIONS: &[(&str, fn(&Packet) -> bool)] = &[
+/// Whether a packet can break a statement by its bytes alone.
+type Occasion = fn(&Packet) -> bool;
+
+/// Which packets can break which statement.
+const OCCASIONS: &[(&str, Occasion)] = &[
     ("MQTT-1.5.3-1", has_text),
     ("MQTT-1.5.3-2", has_text),
     ("MQTT-2.2.2-1", |_| true),
@@ -76,7 +79,7 @@ const OCCASIONS: &[(&str, fn(&Packet) -> bool)] = &[
 
 /// The statements that the packets of the recording gave occasion to break by their bytes.
 pub(super) fn occasions(view: &View<'_>) -> impl Iterator<Item = &'static str> {
-    let given = |occasion: fn(&Packet) -> bool| from_module(view).any(|p| occasion(&p.packet));
+    let given = |occasion: Occasion| from_module(view).any(|p| occasion(&p.packet));
     OCCASIONS.iter().filter(move |(_, occasion)| given(*occasion)).map(|(statement, _)| *statement)
 }
 

@@ -257,7 +257,7 @@ proptest! {
         let profile = Profile::load(PROFILE).unwrap();
         let timeline = timeline(&parts);
         let view = View::new(&case(), &profile, &timeline);
-        let findings = super::judge(&case(), &view);
+        let findings = judge(&case(), &view);
         let kept = kept(&view, &findings);
         let known = statements();
         prop_assert!(kept.iter().all(|s| known.contains(s)));
