@@ -65,10 +65,23 @@ pub enum Step {
     },
     /// A means whose result does not matter: it may be refused.
     Try(Op),
+    /// What answers it on the wire is spoilt by a rule, so that it cannot succeed, unless the case leaves that open. Over when
+    /// it is answered, or when this is seen and the module had a moment to speak of it; if it then still waits for its answer,
+    /// the broker closes.
+    Spoilt {
+        /// The operation.
+        op: Op,
+        /// What ends it besides its own dialogue.
+        seen: Await,
+        /// Success may be told all the same.
+        may_succeed: bool,
+    },
     /// The broker does something.
     Broker(Command),
     /// Waits for something to be seen, as long as the document allows; whether it came is for the expectations to judge.
     Await(Await),
+    /// Gives the module a moment in which this may be seen, and goes on whether it was: for what is left open.
+    Pause(Await),
     /// Watches for as long as silence takes to be an answer.
     Quiet,
     /// Watches for so many documented seconds.
@@ -91,6 +104,8 @@ pub enum Await {
     Messages(usize),
     /// The module has no connection any more.
     Closed,
+    /// The module has no connection any more, or has sent PUBACK with this packet id: whichever comes first.
+    ClosedOrAcknowledged(u16),
 }
 
 /// An operation in vendor-free words: a step of the profile and its values.
@@ -276,8 +291,11 @@ impl fmt::Display for Step {
             Self::Beyond(op) => write!(f, "{op}, just beyond the documented maximum"),
             Self::Held { packet, op } => write!(f, "{op}, with {packet} held back"),
             Self::Try(op) => write!(f, "{op}, whatever is answered"),
+            Self::Spoilt { op, may_succeed: false, .. } => write!(f, "{op}, whose answer is spoilt"),
+            Self::Spoilt { op, .. } => write!(f, "{op}, whose answer is unusual"),
             Self::Broker(command) => write!(f, "broker: {command}"),
             Self::Await(what) => write!(f, "wait for {what}"),
+            Self::Pause(what) => write!(f, "a moment for {what}"),
             Self::Quiet => f.write_str("watch that nothing comes"),
             Self::Idle { seconds } => write!(f, "leave the connection idle for {seconds} s"),
             Self::Probe => f.write_str("the port must answer"),
@@ -295,6 +313,9 @@ impl fmt::Display for Await {
             Self::Messages(1) => f.write_str("a message on the serial line"),
             Self::Messages(n) => write!(f, "{n} messages on the serial line"),
             Self::Closed => f.write_str("the end of the module's connection"),
+            Self::ClosedOrAcknowledged(id) => {
+                write!(f, "the end of the module's connection, or PUBACK id={id} from the module")
+            }
         }
     }
 }
@@ -465,7 +486,8 @@ impl Step {
             | Self::NoSuccess(op)
             | Self::Beyond(op)
             | Self::Try(op)
-            | Self::Held { op, .. } => Some(op),
+            | Self::Held { op, .. }
+            | Self::Spoilt { op, .. } => Some(op),
             _ => None,
         }
     }
@@ -479,7 +501,8 @@ impl Step {
             | Self::NoSuccess(op)
             | Self::Beyond(op)
             | Self::Try(op)
-            | Self::Held { op, .. } => Some(op),
+            | Self::Held { op, .. }
+            | Self::Spoilt { op, .. } => Some(op),
             _ => None,
         }
     }

@@ -11,7 +11,7 @@ use atspec_model::{
     mqtt::PacketType,
     partner::{Action, Command, Rule},
     profile::Profile,
-    timeline::{Event, Purpose, Settings, Side, What},
+    timeline::{Close, Event, Purpose, Settings, Side, What},
 };
 use tokio::{
     sync::watch,
@@ -187,6 +187,11 @@ impl<'p> Driver<'p> {
                 self.probe().await
             }
             Step::Held { packet, op } => self.held(*packet, op).await,
+            Step::Spoilt { op, seen, .. } => self.spoilt(op, *seen).await,
+            Step::Pause(what) => {
+                let until = Instant::now() + Duration::from_micros(self.settings.scaled_us(time.quiet));
+                self.wait_until(until, |d| d.has_seen(*what)).await.map(|_| true)
+            }
             Step::Broker(command) => Ok(self.broker(command.clone())),
             Step::Await(what) => self.wait_for(*what).await,
             Step::Quiet => self.watch(time.quiet).await.map(|()| true),
@@ -345,6 +350,40 @@ impl<'p> Driver<'p> {
         Ok(succeeded)
     }
 
+    /// An operation whose answer on the wire is spoilt: ask, follow its dialogue until that or `seen` ends it, and then give the
+    /// module a moment to speak of what was seen.
+    async fn spoilt(&mut self, op: &Op, seen: Await) -> Result<bool, Stop> {
+        let spoken = self.speak(op)?;
+        let Some((last, first)) = spoken.split_last() else { return Ok(false) };
+        self.catch_up();
+        self.live.opening = matches!(op.step.as_str(), "open" | "connect");
+        for one in first {
+            if !self.ask(one, op.qos(), Purpose::Command, None).await?.succeeded() {
+                return Ok(false);
+            }
+        }
+        let connects = self.live.opening;
+        // The command may be the one that opens the connection.
+        let over = |d: &Self| d.has_seen(seen) && (!connects || d.live.opened() > 0);
+        self.begin_dialogue(last, op.qos(), Purpose::Command).await?;
+        self.follow_dialogue(last, Some(self.profile.time.withhold), over).await?;
+        let until = Instant::now() + Duration::from_micros(self.settings.scaled_us(self.profile.time.quiet));
+        let settled = |d: &Self| d.dialogue.as_ref().is_none_or(|d| d.stage() == Stage::Settled);
+        if !self.wait_until(until, settled).await? && over(self) {
+            // It waits for an answer that will not come. Without its connection it need not.
+            if self.live.connected() {
+                self.broker(Command::Close(Close::Fin));
+            }
+            self.follow_dialogue(last, Some(self.profile.time.quiet), |_| false).await?;
+        }
+        self.end_dialogue();
+        if connects {
+            // The module may say so before it has done it.
+            self.wait(self.profile.time.result, |d| d.live.opened() > 0).await?;
+        }
+        Ok(true)
+    }
+
     /// Sends the command line.
     async fn begin_dialogue(
         &mut self,
@@ -452,19 +491,22 @@ impl<'p> Driver<'p> {
     /// `false` where it did not come: what follows would only wait in vain again.
     async fn wait_for(&mut self, what: Await) -> Result<bool, Stop> {
         let limit = self.profile.time.result;
-        let came = self
-            .wait(limit, |d| match what {
-                Await::FromModule(kind, n) => d.live.count(Side::Module, kind) >= n,
-                Await::ToModule(kind, n) => d.live.count(Side::Broker, kind) >= n,
-                Await::Messages(n) if d.profile.message.any => d.told() >= n,
-                Await::Messages(n) => d.messages >= n,
-                Await::Closed => !d.live.connected(),
-            })
-            .await?;
+        let came = self.wait(limit, |d| d.has_seen(what)).await?;
         if !came {
             self.recorder.push(What::Silence { awaited: what.to_string(), waited_ms: limit });
         }
         Ok(came)
+    }
+
+    fn has_seen(&self, what: Await) -> bool {
+        match what {
+            Await::FromModule(kind, n) => self.live.count(Side::Module, kind) >= n,
+            Await::ToModule(kind, n) => self.live.count(Side::Broker, kind) >= n,
+            Await::Messages(n) if self.profile.message.any => self.told() >= n,
+            Await::Messages(n) => self.messages >= n,
+            Await::Closed => !self.live.connected(),
+            Await::ClosedOrAcknowledged(id) => self.live.acknowledged(id) || !self.live.connected(),
+        }
     }
 
     /// Waits until `ready`, at most so many ms of the document and the bench's margin.

@@ -23,6 +23,8 @@ pub(crate) struct Live {
     /// Whether the module was told to open a connection: one that is opened otherwise, and never speaks, is somebody else's.
     pub(crate) opening: bool,
     held: BTreeMap<PacketType, usize>,
+    /// Packet ids of PUBACKs from the module.
+    acknowledged: BTreeSet<u16>,
 }
 
 /// The largest control packet that is framed.
@@ -63,6 +65,11 @@ impl Live {
         counts.map(|(_, n)| n).sum()
     }
 
+    /// Whether the module has sent PUBACK with this packet id.
+    pub(crate) fn acknowledged(&self, id: u16) -> bool {
+        self.acknowledged.contains(&id)
+    }
+
     /// How often a packet of the type was held back.
     pub(crate) fn held(&self, kind: PacketType) -> usize {
         self.held.get(&kind).copied().unwrap_or(0)
@@ -86,6 +93,9 @@ impl Live {
                 let kind = PacketType::of(raw[0]);
                 if from == Side::Module && kind == PacketType::Connect {
                     self.spoke.insert(conn);
+                }
+                if let (Side::Module, PacketType::PubAck, [_, _, high, low]) = (from, kind, raw.as_slice()) {
+                    self.acknowledged.insert(u16::from_be_bytes([*high, *low]));
                 }
                 *self.packets.entry((conn, from, kind)).or_default() += 1;
             }

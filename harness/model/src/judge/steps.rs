@@ -42,6 +42,12 @@ pub(super) fn judge(case: &Case, view: &View<'_>) -> Vec<Finding> {
                 }
                 findings.extend(port_answers(seen));
             }
+            Step::Spoilt { op, may_succeed, .. } => {
+                findings.extend(not_begun(op, seen));
+                if !may_succeed && seen.dialogues.last().is_none_or(|told| told.certain) {
+                    findings.extend(no_success(op, seen, view));
+                }
+            }
             Step::Beyond(op) => {
                 if !seen.claimed() {
                     findings.extend(nothing_sent(op, seen, view));
@@ -52,7 +58,7 @@ pub(super) fn judge(case: &Case, view: &View<'_>) -> Vec<Finding> {
             Step::Probe => findings.extend(port_answers(seen)),
             Step::Broker(_) => findings.extend(obeyed(seen)),
             Step::Await(_) => findings.extend(came(seen)),
-            Step::Try(_) | Step::Quiet | Step::Idle { .. } => {}
+            Step::Try(_) | Step::Pause(_) | Step::Quiet | Step::Idle { .. } => {}
         }
         if let Some(op) = step.op() {
             findings.extend(cause(op, seen, view, hidden));
@@ -67,6 +73,13 @@ fn means(op: &Op, seen: &StepView) -> Option<Finding> {
     let silent = !told.outcome.answered();
     let verdict = if silent && told.known == Known::Full { Verdict::Fail } else { Verdict::Inconclusive };
     Some(unanswered(verdict, op, told, seen))
+}
+
+/// The exchanges before the last one are only means.
+fn not_begun(op: &Op, seen: &StepView) -> Option<Finding> {
+    let (_, first) = seen.dialogues.split_last()?;
+    let told = first.iter().find(|t| !t.outcome.succeeded())?;
+    Some(unanswered(Verdict::Inconclusive, op, told, seen))
 }
 
 /// The subject: the documented lines, in the documented order.

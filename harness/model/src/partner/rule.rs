@@ -79,6 +79,13 @@ pub enum Action {
     Delay(u64),
     /// These bytes go out instead.
     Replace(Vec<u8>),
+    /// These bytes go out instead, with the identifier of the packet written into them.
+    Answer {
+        /// The bytes.
+        bytes: Vec<u8>,
+        /// Where the two bytes of the identifier are written; places outside are left alone.
+        ids: Vec<usize>,
+    },
     /// These bytes go out in the same segment behind it.
     Append(Vec<u8>),
     /// CONNACK with this return code (and session present 0), or SUBACK with this code for every filter.
@@ -145,7 +152,9 @@ impl fmt::Display for Rule {
             Action::Withhold if self.way == Way::FromModule => write!(f, "ignore {on}"),
             Action::Withhold => write!(f, "withhold {on}"),
             Action::Delay(ms) => write!(f, "delay {on} by {ms} ms"),
-            Action::Replace(bytes) => write!(f, "instead of {on} send {}", text::shortened(bytes, 60)),
+            Action::Replace(bytes) | Action::Answer { bytes, .. } => {
+                write!(f, "instead of {on} send {}", text::shortened(bytes, 60))
+            }
             Action::Append(bytes) => write!(f, "behind {on} send {}", text::shortened(bytes, 60)),
             Action::Code(code) => write!(f, "answer {on} with code {code:#04x}"),
             Action::Id(id) => write!(f, "answer {on} with packet id {id}"),

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use super::conn::{Outgoing, Parked, Phase};
 use super::{Action, ConnId, Output, Partner, Way};
 use crate::{
-    mqtt::{Ack, Body, PacketType, encode},
+    mqtt::{Ack, Body, PacketType, decode, encode},
     timeline::{Alteration, Close},
 };
 
@@ -49,6 +49,11 @@ impl Partner {
             Some(Action::Replace(bytes)) => {
                 self.altered(conn, kind, Alteration::Replaced);
                 out.segments = vec![bytes];
+            }
+            Some(Action::Answer { bytes, ids }) => {
+                self.altered(conn, kind, Alteration::Replaced);
+                let id = decode(&out.segments[0]).id().unwrap_or(0);
+                out.segments = vec![with_id(bytes, &ids, id)];
             }
             Some(Action::Append(bytes)) => {
                 self.altered(conn, kind, Alteration::Injected);
@@ -201,6 +206,16 @@ pub(super) fn kind(body: &Body) -> PacketType {
         Body::Disconnect => PacketType::Disconnect,
         Body::Reserved => PacketType::Reserved0,
     }
+}
+
+/// The bytes with a packet identifier at each of these places.
+fn with_id(mut bytes: Vec<u8>, places: &[usize], id: u16) -> Vec<u8> {
+    for place in places {
+        if let Some(two) = bytes.get_mut(*place..place.saturating_add(2)) {
+            two.copy_from_slice(&id.to_be_bytes());
+        }
+    }
+    bytes
 }
 
 /// Another packet identifier, where the packet has one.

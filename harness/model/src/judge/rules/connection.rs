@@ -73,7 +73,8 @@ fn connect_first(view: &View<'_>) -> Option<Breach> {
 /// MQTT-3.1.0-2: CONNECT once.
 fn connect_once(view: &View<'_>) -> Option<Breach> {
     view.connections.iter().find_map(|connection| {
-        let mut connects = on(view, connection).filter(|p| p.packet.kind == PacketType::Connect);
+        let own = on(view, connection).filter(|p| p.from == Side::Module);
+        let mut connects = own.filter(|p| p.packet.kind == PacketType::Connect);
         let second = connects.nth(1)?;
         Some(Breach::by(view, second, "a second CONNECT"))
     })

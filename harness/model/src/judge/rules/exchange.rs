@@ -156,13 +156,14 @@ fn acknowledges(body: &Body) -> bool {
 fn foreign_acknowledgement(view: &View<'_>) -> Option<Breach> {
     let mut from_broker: BTreeSet<u16> = BTreeSet::new();
     let mut released: BTreeSet<u16> = BTreeSet::new();
+    // PUBREL answers a PUBREC also where that has an identifier that is not in use: the standard does not speak of it.
     let mut published: BTreeSet<u16> = BTreeSet::new();
     for p in &view.packets {
         let Some(id) = p.packet.id() else { continue };
         match (p.from, &p.packet.body) {
             (Side::Broker, Body::Publish(_)) => from_broker.insert(id),
             (Side::Broker, Body::PubRel(_)) => released.insert(id),
-            (Side::Module, Body::Publish(_)) => published.insert(id),
+            (Side::Module, Body::Publish(_)) | (Side::Broker, Body::PubRec(_)) => published.insert(id),
             _ => false,
         };
         // The statements about each exchange say it again.

@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 
 use crate::{
-    judge::{Finding, View},
+    judge::{Finding, View, WirePacket},
     mqtt::{Body, Connect, Level, Packet},
+    timeline::Side,
     verdict::Verdict,
 };
 
@@ -18,6 +19,8 @@ pub(super) fn judge(view: &View<'_>) -> Vec<Finding> {
         let older = view.profile.behaviour.mqtt31 && p.packet.as_connect().is_some_and(Connect::is_older);
         let counts = |clause| !(older && Connect::VERSION.contains(&clause));
         let violations = p.packet.violations.iter().filter(|v| v.level > Level::Info && counts(v.clause));
+        let echoes = answers_zero(view, p);
+        let violations = violations.filter(|v| !(echoes && v.clause == ZERO_ANSWERED));
         let fresh: Vec<_> = violations.filter(|v| told.insert(v.clause)).collect();
         let Some(worst) = fresh.iter().max_by_key(|v| v.level) else { continue };
         let verdict = if worst.level == Level::Must { Verdict::Fail } else { Verdict::Warning };
@@ -27,6 +30,15 @@ pub(super) fn judge(view: &View<'_>) -> Vec<Finding> {
         findings.push(Finding::new(verdict, expected, observed).citing(clauses).at(p.at));
     }
     findings
+}
+
+/// Where the decoder tells of an acknowledgement of identifier 0.
+const ZERO_ANSWERED: &str = "MQTT-2.3.1";
+
+/// An acknowledgement of identifier 0 is no more wrong than what it answers, where that came from the broker.
+fn answers_zero(view: &View<'_>, packet: &WirePacket) -> bool {
+    let asked = |p: &&WirePacket| p.conn == packet.conn && p.at < packet.at && p.from == Side::Broker;
+    packet.packet.id() == Some(0) && view.packets.iter().filter(asked).any(|p| p.packet.id() == Some(0))
 }
 
 /// Whether a packet can break a statement by its bytes alone.

@@ -187,6 +187,11 @@ fn a_breach_fails_with_its_statements_and_shows_the_packet(
 #[case::one_sent_twice(&["MQTT-4.6.0-2"], vec![
     M(1, connect(true, 0)), B(1, accept()), B(1, publish(1, 1, false)), B(1, publish(2, 1, false)), B(1, publish(1, 1, true)),
     M(1, ack(Body::PubAck, 1)), M(1, ack(Body::PubAck, 2)), M(1, ack(Body::PubAck, 1))])]
+#[case::connect_from_the_broker(&["MQTT-3.1.0-2"], vec![M(1, connect(true, 0)), B(1, accept()), B(1, connect(true, 0)), Ends(1)])]
+#[case::zero_answered(&["MQTT-2.3.1-6"], vec![
+    M(1, connect(true, 0)), B(1, accept()), B(1, ack(Body::PubRel, 0)), M(1, ack(Body::PubComp, 0))])]
+#[case::pubrec_of_nobody(&["MQTT-2.3.1-6"], vec![
+    M(1, connect(true, 0)), B(1, accept()), B(1, ack(Body::PubRec, 9)), M(1, ack(Body::PubRel, 9))])]
 #[case::ended(&["MQTT-3.14.4-2"], vec![M(1, connect(true, 0)), B(1, accept()), M(1, encode(&Body::Disconnect)), Ends(1)])]
 #[case::nothing_at_all(&[], vec![])]
 fn what_is_allowed_passes_and_tells_what_was_kept(#[case] kept: &[&str], #[case] parts: Vec<Part>) {

@@ -93,6 +93,18 @@ fn an_ignored_puback_is_a_lost_one() {
 }
 
 #[test]
+fn an_answer_of_other_bytes_keeps_the_identifier() {
+    let bytes = b"\x41\x02??\xb0\x02??".to_vec();
+    let mut bench = ready(Rule::to_module(PUBACK, Action::Answer { bytes, ids: vec![2, 6, 7, usize::MAX] }));
+    qos1(&mut bench, 0x1234);
+    assert_eq!(
+        bench.sent[&1].concat(),
+        b"\x41\x02\x124\xb0\x02\x124",
+        "what would lie outside is left alone"
+    );
+}
+
+#[test]
 fn ignored_pings_are_silence() {
     let mut bench = Bench::new();
     bench.open(1);
