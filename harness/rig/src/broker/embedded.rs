@@ -17,7 +17,7 @@
 //! - all links take QoS 0, so that its acknowledgement bookkeeping is never used.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque},
+    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
     fmt::Write as _,
     sync::{
         Arc, LazyLock, Mutex, MutexGuard, PoisonError,
@@ -40,12 +40,10 @@ use rumqttd::{
 };
 use tokio::sync::mpsc;
 
-use super::{BrokerError, Event};
+use super::{BrokerError, Event, seen::Seen};
 
 /// How long the router may take to accept a link; it takes 0.1 ms.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// Copies of a message come close together: so many numbers are remembered.
-const SEEN: usize = 16 * 1024;
 /// Messages of one wake-up that are put in order together.
 const BATCH: usize = 1024;
 /// Retained messages that one tap keeps.
@@ -492,28 +490,6 @@ fn unseal(envelope: &[u8]) -> Option<(u64, RoutedMessage)> {
     let (topic, payload) = rest.split_at_checked(usize::try_from(u32::from_be_bytes(*length)).ok()?)?;
     let message = RoutedMessage { topic: topic.to_vec(), payload: payload.to_vec(), qos, retained: false };
     Some((u64::from_be_bytes(*number), message))
-}
-
-/// The numbers of the last messages.
-#[derive(Debug, Default)]
-struct Seen {
-    order: VecDeque<u64>,
-    numbers: HashSet<u64>,
-}
-
-impl Seen {
-    fn is_new(&mut self, number: u64) -> bool {
-        if !self.numbers.insert(number) {
-            return false;
-        }
-        self.order.push_back(number);
-        if self.order.len() > SEEN
-            && let Some(oldest) = self.order.pop_front()
-        {
-            self.numbers.remove(&oldest);
-        }
-        true
-    }
 }
 
 impl Routers {
