@@ -23,6 +23,7 @@ mod keepalive;
 mod limits;
 mod loss;
 mod open;
+pub mod policy;
 mod prompt;
 mod publish;
 mod receive;

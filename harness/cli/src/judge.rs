@@ -6,19 +6,26 @@ use atspec_model::{
     case::{Case, Context},
     judge::{excerpt, judge as judge_case},
     profile::Profile,
-    run::{CaseRecord, RunEnd},
+    run::{CaseRecord, PolicyRecord, RunEnd},
     timeline::Timeline,
     verdict::{Judgement, Verdict},
 };
 use atspec_reports::words;
 
-use crate::{args::JudgeArgs, failure::Failure, modules, out};
+use crate::{args::JudgeArgs, failure::Failure, modules, out, policies};
 
 /// Judges every timeline; the exit code is that of a run with these verdicts.
 pub(crate) fn judge(args: &JudgeArgs) -> Result<u8, Failure> {
     let mut records = Vec::new();
     for path in &args.timelines {
-        let record = judge_file(path, args.module.as_deref())?;
+        let record = match judge_file(path, args.module.as_deref())? {
+            Judged::Case(record) => *record,
+            // Apart from conformance, here too: it is told, and the exit code does not know it.
+            Judged::Policy(record) => {
+                out::line(words::of_policy(&record).trim_end())?;
+                continue;
+            }
+        };
         let told = words::of_case(&record, Path::new(""));
         let told = if record.verdict == Verdict::Pass {
             format!("PASS {} {}", record.module, record.id)
@@ -31,7 +38,13 @@ pub(crate) fn judge(args: &JudgeArgs) -> Result<u8, Failure> {
     Ok(RunEnd::count(&records, false).exit_code(args.strict))
 }
 
-fn judge_file(path: &Path, module: Option<&str>) -> Result<CaseRecord, Failure> {
+/// What a recording is one of.
+enum Judged {
+    Case(Box<CaseRecord>),
+    Policy(Box<PolicyRecord>),
+}
+
+fn judge_file(path: &Path, module: Option<&str>) -> Result<Judged, Failure> {
     let file = path.display();
     let text = fs::read(path).map_err(|e| Failure::usage(format!("cannot read {file}: {e}")))?;
     let text = String::from_utf8(text).map_err(|e| Failure::usage(format!("{file} is not text: {e}")))?;
@@ -39,13 +52,17 @@ fn judge_file(path: &Path, module: Option<&str>) -> Result<CaseRecord, Failure> 
     let profile = profile_of(path, &timeline, module)?;
     let id = timeline.header.case.clone();
     let context = Context { profile: &profile, bindings: &timeline.header.bindings };
-    let case = atspec_suites::cases(&context).into_iter().find(|case| case.id == id).ok_or_else(|| {
+    let case = policies::any_case(&context, &id).ok_or_else(|| {
         Failure::usage(format!(
             "{file}: there is no case `{id}` for {} in this atspec; `atspec list` shows every case",
             profile.name
         ))
     })?;
-    Ok(record(&case, &profile, &timeline, Some(file.to_string())).0)
+    let (record, _) = record(&case, &profile, &timeline, Some(file.to_string()));
+    Ok(match case.policy {
+        None => Judged::Case(Box::new(record)),
+        Some(_) => Judged::Policy(Box::new(policies::record(&case, record))),
+    })
 }
 
 /// The profile of the run, from the copy beside its timelines, or the built-in one.
