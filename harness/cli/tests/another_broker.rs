@@ -1,6 +1,5 @@
 //! A second real broker behind the tap, Debian's mosquitto: the same verdicts as with the built-in one, and never a module
 //! that is blamed for what the broker did.
-#![expect(clippy::print_stderr, reason = "a skipped test says why")]
 
 mod common;
 

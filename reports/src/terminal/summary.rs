@@ -111,9 +111,8 @@ impl Summary<'_> {
             return Vec::new();
         }
         let mut sorted: Vec<&PolicyRecord> = self.policies.iter().collect();
-        sorted.sort_by_key(|policy| {
-            [Some(false), Some(true), None].iter().position(|kept| *kept == policy.kept)
-        });
+        let rank = |kept: Option<bool>| [Some(false), Some(true), None].iter().position(|one| *one == kept);
+        sorted.sort_by(|a, b| (rank(a.kept), &a.module).cmp(&(rank(b.kept), &b.module)));
         let told = sorted.into_iter().map(words::of_policy).collect::<String>();
         let lines = told.lines().map(|line| format!("  {line}"));
         [self.paint.strong("policies, apart from conformance")].into_iter().chain(lines).collect()
