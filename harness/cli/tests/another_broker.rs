@@ -1,5 +1,6 @@
 //! A second real broker behind the tap, Debian's mosquitto: the same verdicts as with the built-in one, and never a module
 //! that is blamed for what the broker did.
+#![expect(clippy::print_stderr, reason = "what differs is told, whatever becomes of it")]
 
 mod common;
 
@@ -16,6 +17,7 @@ use atspec_model::{
     verdict::Verdict,
 };
 use common::{atspec, mosquitto::Mosquitto, reached, records, run, stdout, temp};
+use rstest::rstest;
 
 /// Cases are mostly waiting: so many programs share them. A whole run of five modules takes 85 s in one program, and 30 s in these.
 const SHARES: usize = 3;
@@ -36,11 +38,11 @@ fn ids() -> Vec<String> {
     rows.iter().map(id).collect::<BTreeSet<_>>().into_iter().collect()
 }
 
-/// These cases on every built-in module, in one program.
-fn share(ids: &[&String], broker: &[&str]) -> Verdicts {
+/// These cases, in one program.
+fn share(ids: &[&String], more: &[&str]) -> Verdicts {
     let dir = temp();
     let mut command = atspec();
-    command.arg("run").args(broker).arg("--out").arg(dir.path());
+    command.arg("run").args(more).arg("--out").arg(dir.path());
     for id in ids {
         command.args(["--only", id]);
     }
@@ -50,59 +52,76 @@ fn share(ids: &[&String], broker: &[&str]) -> Verdicts {
     cases(dir.path()).into_iter().map(row).collect()
 }
 
-#[test]
-fn every_case_of_every_module_has_the_same_verdict() {
-    let Some(broker) = Mosquitto::start() else { return };
-    let (ids, url) = (ids(), broker.url());
+/// These cases with the built-in broker and with this one.
+fn both(ids: &[&String], broker: &Mosquitto, more: &[&str]) -> (Verdicts, Verdicts) {
     let (mut built_in, mut other) = (Verdicts::new(), Verdicts::new());
+    let (url, with) = (broker.url(), |url| [more, &["--broker", url]].concat());
+    let with = with(url.as_str());
     thread::scope(|scope| {
-        let shares: Vec<_> = (0..SHARES)
-            .map(|n| {
-                let ids: Vec<&String> = ids.iter().skip(n).step_by(SHARES).collect();
-                let (same, url) = (ids.clone(), &url);
-                let built_in = scope.spawn(move || share(&ids, &[]));
-                (built_in, scope.spawn(move || share(&same, &["--broker", url])))
-            })
-            .collect();
+        let start = |n: usize| {
+            let ids: Vec<&String> = ids.iter().copied().skip(n).step_by(SHARES).collect();
+            let (same, with) = (ids.clone(), &with);
+            (!ids.is_empty())
+                .then(|| (scope.spawn(move || share(&ids, more)), scope.spawn(move || share(&same, with))))
+        };
+        let shares: Vec<_> = (0..SHARES).filter_map(start).collect();
         for (one, two) in shares {
             built_in.extend(one.join().expect("it ran"));
             other.extend(two.join().expect("it ran"));
         }
     });
-    let driven = built_in.values().filter(|(verdict, _)| *verdict != Verdict::Skipped).count();
-    assert!(driven > 1000, "{driven}");
-    assert!(built_in.keys().eq(other.keys()), "not the same cases");
-    let different: Vec<String> = built_in
-        .iter()
-        .filter_map(|(key, one)| Some((key, one, other.get(key).filter(|two| two.0 != one.0)?)))
-        .map(|((module, id), one, two)| format!("{module} {id}: {} instead of {}: {}", two.0, one.0, two.1))
-        .collect();
+    (built_in, other)
+}
+
+/// The verdicts that differ, in words. A machine that was too busy for the fast clock differs from itself: what differs is run
+/// once more at leisure, and told in either case.
+fn differences(ids: &[&String], broker: &Mosquitto, more: &[&str]) -> Vec<String> {
+    let found = |(one, two): &(Verdicts, Verdicts)| -> Vec<(String, String)> {
+        assert!(one.keys().eq(two.keys()), "not the same cases");
+        let pairs = one.iter().zip(two.values()).filter(|((_, a), b)| a.0 != b.0);
+        let words = |((module, id), a): (&(String, String), &(Verdict, String)), b: &(Verdict, String)| {
+            (id.clone(), format!("{module} {id}: {} instead of {}: {}{}", b.0, a.0, b.1, a.1))
+        };
+        pairs.map(|(one, two)| words(one, two)).collect()
+    };
+    let first = found(&both(ids, broker, more));
+    for (_, words) in &first {
+        eprintln!("at first: {words}");
+    }
+    let again: Vec<&String> =
+        ids.iter().copied().filter(|id| first.iter().any(|(one, _)| one == *id)).collect();
+    if again.is_empty() {
+        return Vec::new();
+    }
+    let second = found(&both(&again, broker, &[more, &["--clock-factor", "0.2"]].concat()));
+    second.into_iter().map(|(_, words)| words).collect()
+}
+
+#[test]
+fn every_case_of_every_module_has_the_same_verdict() {
+    let Some(broker) = Mosquitto::start() else { return };
+    let ids = ids();
+    assert!(ids.len() > 300, "{}", ids.len());
+    let different = differences(&ids.iter().collect::<Vec<_>>(), &broker, &[]);
     assert!(different.is_empty(), "with mosquitto, {} differ:\n{}", different.len(), different.join("\n"));
 }
 
 /// A defect is one whoever is behind the tap.
-#[test]
-fn a_deviant_fails_the_same_cases() {
+#[rstest]
+#[case("qos-zero", "publish/qos1")]
+#[case("retain-ignored", "publish/retain-1-qos1")]
+#[case("no-pubcomp", "receive/qos2")]
+#[case("printed-to-nul", "receive/every-byte")]
+fn a_deviant_fails_the_same_cases(#[case] deviant: &str, #[case] caught_by: &str) {
     let Some(broker) = Mosquitto::start() else { return };
-    let failed = |deviant: &str, more: &[&str]| -> Vec<(String, Verdict)> {
-        let dir = temp();
-        let mut command = atspec();
-        command.args(["run", "--module", "air780e", "--port", &format!("emulated:{deviant}"), "--out"]);
-        command.arg(dir.path()).args(["--only", "publish/*", "--only", "receive/*"]).args(more);
-        command.output().expect("the program starts");
-        let red = |case: &CaseRecord| !matches!(case.verdict, Verdict::Pass | Verdict::Skipped);
-        cases(dir.path()).into_iter().filter(red).map(|case| (case.id, case.verdict)).collect()
-    };
-    thread::scope(|scope| {
-        for deviant in ["qos-zero", "retain-ignored", "no-pubcomp", "printed-to-nul"] {
-            let (failed, url) = (&failed, broker.url());
-            scope.spawn(move || {
-                let (built_in, other) = (failed(deviant, &[]), failed(deviant, &["--broker", &url]));
-                assert!(!built_in.is_empty(), "{deviant} is not caught");
-                assert_eq!(other, built_in, "{deviant}");
-            });
-        }
-    });
+    let ids: Vec<String> =
+        ids().into_iter().filter(|id| id.starts_with(&caught_by[..caught_by.len() - 1])).collect();
+    let ids: Vec<&String> = ids.iter().collect();
+    let on = ["--module", "air780e", "--port", &format!("emulated:{deviant}")];
+    let seen = share(&ids, &[&on[..], &["--broker", &broker.url()]].concat());
+    let (verdict, message) = &seen[&("air780e".to_owned(), caught_by.to_owned())];
+    assert_eq!(*verdict, Verdict::Fail, "{message}");
+    assert_eq!(differences(&ids, &broker, &on), [""; 0]);
 }
 
 /// Runs cases that need the broker, breaks it after the first few, and sees how it ends.

@@ -213,9 +213,9 @@ impl Partner {
         }
     }
 
-    /// Messages that the broker behind owes to sessions that stand: published, wanted, and not come back.
+    /// What the broker behind owes: answers to SUBSCRIBE, and messages that were published, are wanted, and did not come back.
     pub fn owed(&self) -> usize {
-        self.sessions.values().map(|s| s.owed).sum()
+        self.tickets.len() + self.sessions.values().map(|s| s.owed).sum::<usize>()
     }
 
     /// Time has come to `now`.

@@ -142,7 +142,7 @@ impl Core {
         self.partner.module_connections()
     }
 
-    /// Messages that the broker behind has not delivered.
+    /// What the broker behind has not answered or delivered.
     pub(super) fn owed(&self) -> usize {
         self.partner.owed()
     }

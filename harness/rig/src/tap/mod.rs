@@ -50,7 +50,7 @@ pub(crate) struct Shared {
     core: Mutex<Core>,
     /// The next timeout became an earlier one.
     earlier: Notify,
-    /// The broker behind delivered something.
+    /// The broker behind answered or delivered something.
     delivered: Notify,
 }
 
@@ -113,8 +113,8 @@ impl Tap {
         self.shared.core().command(&self.shared, command)
     }
 
-    /// Waits, at most so long, until the broker behind has delivered everything it was given for a subscription. What is
-    /// missing then is recorded as a fault of the bench, so that no module is blamed for it.
+    /// Waits, at most so long, until the broker behind has answered every SUBSCRIBE and delivered everything it was given for a
+    /// subscription. What is missing then is recorded as a fault of the bench, so that no module is blamed for it.
     pub async fn deliveries(&self, within: Duration) {
         let all = async {
             while self.shared.core().owed() > 0 {
@@ -124,7 +124,7 @@ impl Tap {
         if timeout(within, all).await.is_err() {
             let mut core = self.shared.core();
             let owed = core.owed();
-            core.fault(format!("the broker behind the tap did not deliver {owed} of its messages"));
+            core.fault(format!("the broker behind the tap owes {owed} messages or answers to SUBSCRIBE"));
         }
     }
 
@@ -179,12 +179,10 @@ async fn pass_on(shared: Arc<Shared>, mut events: mpsc::Receiver<Event>) {
     while let Some(event) = events.recv().await {
         match event {
             Event::Subscribed { ticket, granted } => shared.act(|p, now| p.subscribed(ticket, &granted, now)),
-            Event::Message { session, message } => {
-                shared.act(|p, now| p.deliver(session, message, now));
-                shared.delivered.notify_one();
-            }
+            Event::Message { session, message } => shared.act(|p, now| p.deliver(session, message, now)),
             Event::Fault(what) => shared.core().fault(what),
         }
+        shared.delivered.notify_one();
     }
 }
 
