@@ -617,6 +617,26 @@ mod tests {
         assert!(matches!(next(&mut events).await, Event::Message { .. }));
     }
 
+    /// rumqttd has no way to end a router, its thread or its links' memory: any number of taps share one.
+    #[tokio::test]
+    async fn cannot_be_stopped_so_there_is_one_for_all() {
+        let routers = Routers::default();
+        let one = || lock(&routers.0).clone().expect("a router runs");
+        let (to, mut events) = mpsc::channel(100);
+        drop(Embedded::at(routers.clone(), to.clone()).unwrap());
+        let first = one();
+        for _ in 0..50 {
+            let mut broker = Embedded::at(routers.clone(), to.clone()).unwrap();
+            broker.subscribe(SessionId(1), Ticket(1), &[(b"#".to_vec(), 0)]).unwrap();
+            assert!(matches!(next(&mut events).await, Event::Subscribed { .. }));
+            broker.publish(message("t")).unwrap();
+            // One copy: nothing is left of those before.
+            assert!(matches!(next(&mut events).await, Event::Message { .. }));
+        }
+        assert!(Arc::ptr_eq(&first, &one()));
+        assert!(events.try_recv().is_err());
+    }
+
     #[tokio::test]
     async fn a_subscribe_under_way_when_the_router_dies_is_answered() {
         let (to, mut events) = mpsc::channel(100);
