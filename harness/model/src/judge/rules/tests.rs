@@ -98,6 +98,7 @@ fn case() -> Case {
         expect: Vec::new(),
         anonymous: false,
         unmet: None,
+        policy: None,
     }
 }
 
