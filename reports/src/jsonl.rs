@@ -63,6 +63,7 @@ impl Reporter for JsonlReporter {
         match *event {
             RunEvent::ModuleStarted { start, .. } => self.append(&Record::Run(start.clone())),
             RunEvent::CaseDone { record, .. } => self.append(&Record::Case(record.clone())),
+            RunEvent::PolicyDone { record } => self.append(&Record::Policy(record.clone())),
             RunEvent::Ended { end } => self.append(&Record::End(end.clone())),
             RunEvent::CaseStarted { .. } | RunEvent::ModuleDone { .. } | RunEvent::Note { .. } => Ok(()),
         }

@@ -3,10 +3,10 @@
 //! A failure tells what was asked, what was expected and observed, and shows the place in the timeline; the
 //! other verdicts have a shorter form of their own.
 
-use std::{borrow::Cow, path::Path};
+use std::{borrow::Cow, fmt::Write as _, path::Path};
 
 use atspec_model::{
-    run::{CaseRecord, ExcerptLine},
+    run::{CaseRecord, ExcerptLine, PolicyRecord},
     verdict::Verdict,
 };
 
@@ -47,6 +47,23 @@ pub(crate) fn painted(case: &CaseRecord, dir: &Path, paint: Paint) -> String {
         Verdict::Error => bench_failed(&mut text, case, dir),
     }
     text.lines
+}
+
+/// A policy in a line or two: kept, broken, or not to be seen, and why.
+pub fn of_policy(policy: &PolicyRecord) -> String {
+    let head = |word: &str| format!("{word:<8} {} {}", safe(&policy.module), safe(&policy.policy));
+    let mut text = match policy.kept {
+        Some(true) => format!("{}: {}\n", head("kept"), safe(&policy.expected)),
+        Some(false) => {
+            let [expected, observed] = [&policy.expected, &policy.observed].map(|words| safe(words));
+            format!("{}: expected {expected}; observed {observed}\n", head("broken"))
+        }
+        None => format!("{}: {}\n", head("unknown"), safe(&policy.message)),
+    };
+    for note in &policy.notes {
+        let _ = writeln!(text, "         {}", safe(note));
+    }
+    text
 }
 
 /// A pass is told only if something about it is worth telling: it needed repeating, or it has notes.

@@ -24,6 +24,7 @@ mod limits;
 mod loss;
 mod malformed;
 mod open;
+pub mod policy;
 mod prompt;
 mod publish;
 mod receive;

@@ -33,6 +33,7 @@ pub(crate) fn case(id: &str, asks: &str, cites: &[&str]) -> Case {
         expect: Vec::new(),
         anonymous: false,
         unmet: None,
+        policy: None,
     }
 }
 

@@ -61,6 +61,10 @@ pub(crate) struct RunArgs {
     /// No cases that match; may be given several times
     #[arg(long, value_name = "GLOB")]
     pub(crate) skip: Vec<String>,
+    /// A policy that clouds have and MQTT has not, tried apart from conformance: it never changes a verdict or the exit code;
+    /// may be given several times, `all` is every one
+    #[arg(long, value_name = "NAME")]
+    pub(crate) policy: Vec<String>,
     /// Seed of everything generated: credentials and topics
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub(crate) seed: u64,
@@ -99,6 +103,9 @@ pub(crate) struct ListArgs {
     /// Built-in module, or the file of a profile; every built-in one where none is given
     #[arg(long, value_name = "NAME|FILE.toml")]
     pub(crate) module: Vec<String>,
+    /// The cases of a policy instead; may be given several times, `all` is every one
+    #[arg(long, value_name = "NAME")]
+    pub(crate) policy: Vec<String>,
     /// How
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub(crate) format: Format,

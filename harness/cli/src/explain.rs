@@ -9,8 +9,9 @@ use atspec_model::{
     profile::Profile,
     timeline::Bindings,
 };
+use atspec_suites::policy::{self, Policy};
 
-use crate::{args::ExplainArgs, failure::Failure, modules, out, select::nearest};
+use crate::{args::ExplainArgs, failure::Failure, modules, out, policies, select::nearest};
 
 /// Every module at hand with its cases.
 type All<'p> = [(&'p Profile, Vec<Case>)];
@@ -27,6 +28,9 @@ fn text(what: &str, profiles: &[Profile]) -> Result<String, Failure> {
         .iter()
         .map(|profile| (profile, atspec_suites::cases(&Context { profile, bindings: &bindings })))
         .collect();
+    if let Some(policy) = policy::policy(what.strip_prefix("policy/").unwrap_or(what)) {
+        return Ok(explain_policy(policy, profiles, &bindings));
+    }
     if let Some(case) = all.iter().find_map(|(_, cases)| cases.iter().find(|c| c.id == what)) {
         return Ok(explain_case(case, &all));
     }
@@ -42,7 +46,8 @@ fn text(what: &str, profiles: &[Profile]) -> Result<String, Failure> {
 
 fn unknown(what: &str, all: &All<'_>) -> Failure {
     let cases = all.iter().flat_map(|(_, cases)| cases.iter().map(|c| c.id.as_str()));
-    let near = nearest(what, cases.chain(clauses().map(|c| c.id)));
+    let policies = policy::POLICIES.iter().map(|p| p.name);
+    let near = nearest(what, cases.chain(clauses().map(|c| c.id)).chain(policies));
     let near = near.map_or(String::new(), |near| format!("; did you mean `{near}`?"));
     Failure::usage(format!("`{what}` is no case and no clause{near}"))
 }
@@ -101,6 +106,40 @@ fn explain_case(case: &Case, all: &All<'_>) -> String {
                 let _ = writeln!(text, "  {:<10} does not apply: {why}", profile.name);
             }
         }
+    }
+    text
+}
+
+/// A policy: its rule, who asks for it, how it is provoked, and on which modules.
+fn explain_policy(policy: &Policy, profiles: &[Profile], bindings: &Bindings) -> String {
+    let mut text = format!("policy {}\n  {}\n", policy.name, policy.rule);
+    let _ = writeln!(text, "\nwho asks for it\n  {}", policy.source);
+    text +=
+        "  MQTT 3.1.1 does not: it is tried with `--policy`, and never changes a verdict or the exit code\n";
+    let cases: Vec<(&Profile, Case)> = profiles
+        .iter()
+        .flat_map(|profile| {
+            policies::cases(profile, bindings, &[policy]).into_iter().map(move |c| (profile, c))
+        })
+        .collect();
+    let applying = cases.iter().find(|(profile, case)| case.applies(profile).is_ok());
+    if let Some((_, case)) = applying.or(cases.first()) {
+        text += "\nhow it is provoked\n";
+        for step in &case.steps {
+            let _ = writeln!(text, "  - {step}");
+        }
+        text += "\nwhat must be seen\n";
+        for expect in &case.expect {
+            let _ = writeln!(text, "  - {}", expect.what);
+        }
+    }
+    text += "\non the modules\n";
+    for (profile, case) in &cases {
+        let state = match case.applies(profile) {
+            Ok(()) => "can be tried".to_owned(),
+            Err(why) => format!("does not apply: {why}"),
+        };
+        let _ = writeln!(text, "  {:<10} {state}", profile.name);
     }
     text
 }

@@ -6,19 +6,26 @@ use atspec_model::{
     case::{Case, Context},
     judge::{excerpt, judge as judge_case},
     profile::Profile,
-    run::{CaseRecord, RunEnd},
+    run::{CaseRecord, PolicyRecord, RunEnd},
     timeline::Timeline,
     verdict::{Judgement, Verdict},
 };
 use atspec_reports::words;
 
-use crate::{args::JudgeArgs, failure::Failure, modules, out};
+use crate::{args::JudgeArgs, failure::Failure, modules, out, policies};
 
 /// Judges every timeline; the exit code is that of a run with these verdicts.
 pub(crate) fn judge(args: &JudgeArgs) -> Result<u8, Failure> {
     let mut records = Vec::new();
     for path in &args.timelines {
-        let record = judge_file(path, args.module.as_deref())?;
+        let record = match judge_file(path, args.module.as_deref())? {
+            Judged::Case(record) => *record,
+            // Apart from conformance, here too: it is told, and the exit code does not know it.
+            Judged::Policy(record) => {
+                out::line(words::of_policy(&record).trim_end())?;
+                continue;
+            }
+        };
         let told = words::of_case(&record, Path::new(""));
         let told = if record.verdict == Verdict::Pass {
             format!("PASS {} {}", record.module, record.id)
@@ -31,7 +38,13 @@ pub(crate) fn judge(args: &JudgeArgs) -> Result<u8, Failure> {
     Ok(RunEnd::count(&records, false).exit_code(args.strict))
 }
 
-fn judge_file(path: &Path, module: Option<&str>) -> Result<CaseRecord, Failure> {
+/// What a recording is one of.
+enum Judged {
+    Case(Box<CaseRecord>),
+    Policy(Box<PolicyRecord>),
+}
+
+fn judge_file(path: &Path, module: Option<&str>) -> Result<Judged, Failure> {
     let file = path.display();
     let (timeline, profile) = load(path, module)?;
     let case = case_of(&timeline, &profile).ok_or_else(|| {
@@ -40,7 +53,11 @@ fn judge_file(path: &Path, module: Option<&str>) -> Result<CaseRecord, Failure> 
             timeline.header.case, profile.name
         ))
     })?;
-    Ok(record(&case, &profile, &timeline, Some(file.to_string())).0)
+    let (record, _) = record(&case, &profile, &timeline, Some(file.to_string()));
+    Ok(match case.policy {
+        None => Judged::Case(Box::new(record)),
+        Some(_) => Judged::Policy(Box::new(policies::record(&case, record))),
+    })
 }
 
 /// A timeline, and the profile it was made with or `module`.
@@ -56,7 +73,7 @@ pub(crate) fn load(path: &Path, module: Option<&str>) -> Result<(Timeline, Profi
 /// The case that a timeline is of, if this atspec has it.
 pub(crate) fn case_of(timeline: &Timeline, profile: &Profile) -> Option<Case> {
     let context = Context { profile, bindings: &timeline.header.bindings };
-    atspec_suites::cases(&context).into_iter().find(|case| case.id == timeline.header.case)
+    policies::any_case(&context, &timeline.header.case)
 }
 
 /// The profile of the run, from the copy beside its timelines, or the built-in one.

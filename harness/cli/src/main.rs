@@ -16,6 +16,7 @@ mod judge;
 mod list;
 mod modules;
 mod out;
+mod policies;
 mod run;
 mod select;
 mod waivers;

@@ -32,6 +32,8 @@ pub struct Case {
     pub anonymous: bool,
     /// Why this bench cannot run it, if it cannot.
     pub unmet: Option<String>,
+    /// The policy it belongs to: apart from conformance, run only when asked for, never a verdict.
+    pub policy: Option<&'static str>,
 }
 
 /// What a case is built for.

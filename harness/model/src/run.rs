@@ -26,6 +26,8 @@ pub enum Record {
     Run(RunStart),
     /// A case is finished.
     Case(CaseRecord),
+    /// A policy was tried; apart from conformance, it counts for nothing.
+    Policy(PolicyRecord),
     /// The run is over; the last line.
     End(RunEnd),
 }
@@ -87,6 +89,36 @@ pub struct CaseRecord {
     /// Number of tries before this verdict, where the case was repeated (`--retries`).
     #[serde(default, skip_serializing_if = "is_zero")]
     pub retries: u32,
+    /// The timeline's file, relative to the run's directory; none for a case that was not driven.
+    pub timeline: Option<String>,
+}
+
+/// `"type":"policy"`: a rule that somebody's cloud asks for and MQTT does not. Neither counts nor exit code know it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PolicyRecord {
+    /// Name of the module's profile.
+    pub module: String,
+    /// Name of the policy.
+    pub policy: String,
+    /// `policy/name`, the case that tried it.
+    pub id: String,
+    /// Whether the module keeps it; nothing where that could not be seen, and `message` says why.
+    pub kept: Option<bool>,
+    /// The rule in words.
+    pub asks: String,
+    /// Who asks for it.
+    pub source: String,
+    /// How long it took, in ms.
+    pub took_ms: u64,
+    /// What has to be seen.
+    pub expected: String,
+    /// What was seen instead; empty where it is kept.
+    pub observed: String,
+    /// The reason in one sentence; empty where it is kept.
+    pub message: String,
+    /// What is worth telling besides, such as a breach of conformance that was seen on the way.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
     /// The timeline's file, relative to the run's directory; none for a case that was not driven.
     pub timeline: Option<String>,
 }
@@ -208,6 +240,11 @@ pub enum RunEvent<'a> {
         record: &'a CaseRecord,
         /// What was observed; none for a case that was not driven.
         timeline: Option<&'a Timeline>,
+    },
+    /// A policy was tried.
+    PolicyDone {
+        /// The line of `run.jsonl`.
+        record: &'a PolicyRecord,
     },
     /// A module's part is over.
     ModuleDone {

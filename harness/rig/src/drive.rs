@@ -664,6 +664,7 @@ impl<'p> Driver<'p> {
 
     /// Clears up after a case. `false` where the module does not answer any more, after everything that may bring it back.
     pub async fn tear_down(&mut self, case: &Case) -> Result<bool, Stop> {
+        self.tap.deliveries(Duration::from_millis(self.settings.margin_ms)).await;
         self.recorder.push(What::Teardown);
         self.received = 0;
         for command in [Command::ClearRules, Command::Resume] {

@@ -22,6 +22,8 @@ const LIMIT: Duration = Duration::from_secs(30);
 struct Bench {
     tap: Tap,
     recorder: Recorder,
+    /// The broker behind the tap, where it is not the built-in one.
+    url: Option<String>,
     _mosquitto: Option<Killed>,
 }
 
@@ -37,7 +39,7 @@ impl Drop for Killed {
 
 impl Bench {
     async fn embedded() -> Self {
-        Self::new(Upstream::embedded().unwrap(), None).await
+        Self::new(Upstream::embedded().unwrap(), None, None).await
     }
 
     /// With a mosquitto of its own behind the tap.
@@ -61,13 +63,14 @@ impl Bench {
             }
         });
         timeout(LIMIT, is_running).await.unwrap().expect("mosquitto did not start");
-        Self::new(Upstream::external(&format!("mqtt://127.0.0.1:{port}")).unwrap(), Some(broker)).await
+        let url = format!("mqtt://127.0.0.1:{port}");
+        Self::new(Upstream::external(&url).unwrap(), Some(url), Some(broker)).await
     }
 
-    async fn new(upstream: Upstream, mosquitto: Option<Killed>) -> Self {
+    async fn new(upstream: Upstream, url: Option<String>, mosquitto: Option<Killed>) -> Self {
         let recorder = Recorder::new();
         let tap = Tap::listen("127.0.0.1:0", Settings::default(), upstream, recorder.clone()).await.unwrap();
-        Self { tap, recorder, _mosquitto: mosquitto }
+        Self { tap, recorder, url, _mosquitto: mosquitto }
     }
 
     fn command(&self, program: &str, args: &str) -> Command {
@@ -161,6 +164,34 @@ async fn every_qos_both_ways() {
             assert_eq!(lines(sub).await, expected);
         }
         bench.no_faults();
+    }
+}
+
+#[tokio::test]
+async fn overlapping_filters_bring_one_copy() {
+    for bench in benches().await {
+        let sub = bench.subscriber("-t a/# -t a/b -t +/b -q 1 -C 3 -F %p").await;
+        for n in 1..=3 {
+            bench.publish(&format!("-t a/b -q 1 -m {n}")).await;
+        }
+        assert_eq!(lines(sub).await, ["1", "2", "3"]);
+        bench.no_faults();
+    }
+}
+
+/// Several modules, or several people, may use one broker at a time.
+#[tokio::test]
+async fn two_taps_on_one_broker_do_not_hear_each_other() {
+    for bench in benches().await {
+        let other = match &bench.url {
+            Some(url) => Upstream::external(url).unwrap(),
+            None => Upstream::embedded().unwrap(),
+        };
+        let other = Bench::new(other, None, None).await;
+        let sub = bench.subscriber("-t # -q 1 -C 1 -F %p").await;
+        other.publish("-t t -q 1 -m elsewhere").await;
+        bench.publish("-t t -q 1 -m here").await;
+        assert_eq!(lines(sub).await, ["here"]);
     }
 }
 

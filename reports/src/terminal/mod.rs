@@ -9,7 +9,7 @@ use std::{
 };
 
 use atspec_model::{
-    run::{CaseRecord, RunEnd, RunEvent, RunStart},
+    run::{CaseRecord, PolicyRecord, RunEnd, RunEvent, RunStart},
     verdict::Verdict,
 };
 use indicatif::ProgressDrawTarget;
@@ -47,13 +47,14 @@ pub struct TerminalReporter<W> {
     live: Option<Live>,
     modules: Vec<Progress>,
     done: Vec<Done>,
+    policies: Vec<PolicyRecord>,
 }
 
 impl<W: Write> TerminalReporter<W> {
     /// Plain lines without control sequences (colours aside, if asked for): for a pipe or a log.
     pub fn plain(out: W, options: Options) -> Self {
         let paint = Paint::new(options.colours);
-        Self { out, options, paint, live: None, modules: Vec::new(), done: Vec::new() }
+        Self { out, options, paint, live: None, modules: Vec::new(), done: Vec::new(), policies: Vec::new() }
     }
 
     /// One live line per module on `screen`, and everything that stays above them on `out`: the same terminal, both times.
@@ -136,6 +137,7 @@ impl<W: Write> TerminalReporter<W> {
             planned,
             partial: end.partial,
             alternatives: &end.alternatives,
+            policies: &self.policies,
             options: &self.options,
             paint: self.paint,
         };
@@ -156,6 +158,10 @@ impl<W: Write> Reporter for TerminalReporter<W> {
                 Ok(())
             }
             RunEvent::CaseDone { record, .. } => self.case_done(record),
+            RunEvent::PolicyDone { record } => {
+                self.policies.push(record.clone());
+                Ok(())
+            }
             RunEvent::ModuleDone { module } => self.module_done(module),
             RunEvent::Note { module, text } => self.say(&format!("{}: note: {}\n", safe(module), safe(text))),
             RunEvent::Ended { end } => self.ended(end),

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, path::Path};
 
 use atspec_model::{
-    run::{AlternativeUse, CaseRecord},
+    run::{AlternativeUse, CaseRecord, PolicyRecord},
     verdict::Verdict,
 };
 
@@ -57,6 +57,7 @@ pub(super) struct Summary<'a> {
     pub(super) planned: usize,
     pub(super) partial: bool,
     pub(super) alternatives: &'a [AlternativeUse],
+    pub(super) policies: &'a [PolicyRecord],
     pub(super) options: &'a Options,
     pub(super) paint: Paint,
 }
@@ -70,6 +71,7 @@ impl Summary<'_> {
             self.not_run(),
             self.skipped(),
             self.alternatives(),
+            self.policies(),
             self.written(),
             self.result(),
         ];
@@ -101,6 +103,19 @@ impl Summary<'_> {
             return lines;
         }
         [self.paint.faint("where the document has several forms")].into_iter().chain(lines).collect()
+    }
+
+    /// What became of the policies, apart from every count: broken ones first, then what is kept, then what could not be seen.
+    fn policies(&self) -> Vec<String> {
+        if self.policies.is_empty() {
+            return Vec::new();
+        }
+        let mut sorted: Vec<&PolicyRecord> = self.policies.iter().collect();
+        let rank = |kept: Option<bool>| [Some(false), Some(true), None].iter().position(|one| *one == kept);
+        sorted.sort_by(|a, b| (rank(a.kept), &a.module).cmp(&(rank(b.kept), &b.module)));
+        let told = sorted.into_iter().map(words::of_policy).collect::<String>();
+        let lines = told.lines().map(|line| format!("  {line}"));
+        [self.paint.strong("policies, apart from conformance")].into_iter().chain(lines).collect()
     }
 
     fn of(&self, verdict: Verdict) -> usize {
@@ -216,6 +231,9 @@ impl Summary<'_> {
             return self.paint.strong("next: run again, nothing failed so far");
         }
         if pass + warning == 0 {
+            if self.done.is_empty() && !self.policies.is_empty() {
+                return self.paint.strong("only policies were tried, nothing of conformance was checked");
+            }
             let why = if self.done.is_empty() { "no case was chosen" } else { "every case was skipped" };
             return self.paint.strong(&format!("nothing was checked: {why}"));
         }

@@ -11,7 +11,7 @@ use std::{
 use atspec_emulator::{Emulator, Options as EmulatorOptions, pseudo_terminal};
 use atspec_model::{
     case::{Case, Context},
-    run::{CaseRecord, RunStart, SCHEMA},
+    run::{CaseRecord, PolicyRecord, RunStart, SCHEMA},
     timeline::{Bindings, Timeline},
     verdict::Verdict,
 };
@@ -19,10 +19,11 @@ use atspec_rig::{
     bench::{After, Bench, Options},
     link::Address,
 };
+use atspec_suites::policy;
 use tokio::{runtime::Builder, sync::watch};
 
 use super::plan::{Lane, Plan, Port};
-use crate::judge;
+use crate::{judge, policies};
 
 /// What a lane tells while it runs.
 #[derive(Debug)]
@@ -33,6 +34,8 @@ pub(crate) enum Told {
     CaseStarted { module: String, id: String },
     /// A case is finished.
     Case { record: Box<CaseRecord>, timeline: Option<Box<Timeline>> },
+    /// A policy was tried.
+    Policy { record: Box<PolicyRecord> },
     /// Something the operator should know at once.
     Note { module: String, text: String },
     /// The module's part is over.
@@ -134,7 +137,7 @@ async fn run(
             told_error(lane, tell, id, why);
             continue;
         }
-        match attempt(plan, lane, &mut bench, id, dir).await {
+        match attempt(lane, &mut bench, id, dir, plan.retries).await {
             Attempt::Done { mut record, timeline, after } => {
                 plan.waivers.apply(&mut record, &identity);
                 let _ = tell.send(Told::Case { record, timeline });
@@ -152,7 +155,55 @@ async fn run(
             Attempt::Interrupted => return false,
         }
     }
+    try_policies(lane, &mut bench, dir, tell, (&interrupted, stopping), gone).await
+}
+
+/// The policies that were asked for, after everything that is about conformance: whatever becomes of the module here, no verdict
+/// knows of it. `true` where each was tried.
+async fn try_policies(
+    lane: &Lane,
+    bench: &mut Bench<'_>,
+    dir: &Path,
+    tell: &Sender<Told>,
+    (interrupted, stopping): (&watch::Receiver<bool>, &watch::Receiver<bool>),
+    mut gone: Option<String>,
+) -> bool {
+    let module = &lane.profile.name;
+    for id in &lane.policies {
+        if *interrupted.borrow() || *stopping.borrow() {
+            return false;
+        }
+        if let Some(why) = &gone {
+            policy_not_tried(lane, tell, id, why);
+            continue;
+        }
+        let _ = tell.send(Told::CaseStarted { module: module.clone(), id: id.clone() });
+        // Once: a policy that is kept only now and then is not kept.
+        let Attempt::Done { record, after, .. } = attempt(lane, bench, id, dir, 0).await else {
+            return false;
+        };
+        told_policy(lane, tell, id, &bench.bindings(id, 0), *record);
+        gone = match after {
+            After::Ready => None,
+            After::Interrupted => return false,
+            After::Dead(why) | After::PortGone(why) => Some(why),
+        };
+    }
     true
+}
+
+fn told_policy(lane: &Lane, tell: &Sender<Told>, id: &str, bindings: &Bindings, record: CaseRecord) {
+    if let Some(case) = case(lane, id, bindings) {
+        let record = Box::new(policies::record(&case, record));
+        let _ = tell.send(Told::Policy { record });
+    }
+}
+
+/// A policy that cannot be tried: not applicable, or nothing to try it on.
+fn policy_not_tried(lane: &Lane, tell: &Sender<Told>, id: &str, why: &str) {
+    if let Some(record) = not_run(lane, id, why) {
+        told_policy(lane, tell, id, &Bindings::default(), record);
+    }
 }
 
 enum Attempt {
@@ -160,8 +211,8 @@ enum Attempt {
     Interrupted,
 }
 
-/// A case, repeated as `--retries` allows until it passes.
-async fn attempt(plan: &Plan, lane: &Lane, bench: &mut Bench<'_>, id: &str, dir: &Path) -> Attempt {
+/// A case, repeated as often as is `allowed` until it passes.
+async fn attempt(lane: &Lane, bench: &mut Bench<'_>, id: &str, dir: &Path, allowed: u32) -> Attempt {
     let profile = &*lane.profile;
     let mut respelled: Option<String> = None;
     let mut retries = 0;
@@ -202,7 +253,7 @@ async fn attempt(plan: &Plan, lane: &Lane, bench: &mut Bench<'_>, id: &str, dir:
             respelled = Some(step);
             continue;
         }
-        if good || retries == plan.retries || after != After::Ready {
+        if good || retries == allowed || after != After::Ready {
             return Attempt::Done { record: Box::new(record), timeline: Some(Box::new(timeline)), after };
         }
         retries += 1;
@@ -211,7 +262,8 @@ async fn attempt(plan: &Plan, lane: &Lane, bench: &mut Bench<'_>, id: &str, dir:
 }
 
 fn case(lane: &Lane, id: &str, bindings: &Bindings) -> Option<Case> {
-    lane.catalogue.case(&Context { profile: &lane.profile, bindings }, id)
+    let cx = Context { profile: &lane.profile, bindings };
+    lane.catalogue.case(&cx, id).or_else(|| policy::case(&cx, id))
 }
 
 fn write(path: &Path, text: &str) -> std::io::Result<()> {
@@ -262,12 +314,17 @@ fn plain(lane: &Lane, case: &Case, verdict: Verdict, message: &str) -> CaseRecor
 
 /// One case that cannot be run: error, or skipped where it would not apply anyway.
 fn told_error(lane: &Lane, tell: &Sender<Told>, id: &str, why: &str) {
-    let Some(case) = case(lane, id, &Bindings::default()) else { return };
-    let record = match case.applies(&lane.profile) {
+    if let Some(record) = not_run(lane, id, why) {
+        let _ = tell.send(Told::Case { record: Box::new(record), timeline: None });
+    }
+}
+
+fn not_run(lane: &Lane, id: &str, why: &str) -> Option<CaseRecord> {
+    let case = case(lane, id, &Bindings::default())?;
+    Some(match case.applies(&lane.profile) {
         Err(reason) => plain(lane, &case, Verdict::Skipped, &reason),
         Ok(()) => plain(lane, &case, Verdict::Error, &format!("not run: {why}")),
-    };
-    let _ = tell.send(Told::Case { record: Box::new(record), timeline: None });
+    })
 }
 
 fn all_errors(plan: &Plan, lane: &Lane, tell: &Sender<Told>, why: &str) {
@@ -275,5 +332,8 @@ fn all_errors(plan: &Plan, lane: &Lane, tell: &Sender<Told>, why: &str) {
     let _ = tell.send(Told::Note { module: lane.profile.name.clone(), text: why.to_owned() });
     for id in &lane.cases {
         told_error(lane, tell, id, why);
+    }
+    for id in &lane.policies {
+        policy_not_tried(lane, tell, id, why);
     }
 }

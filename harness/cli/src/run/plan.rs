@@ -14,7 +14,7 @@ use atspec_rig::link::Address;
 use crate::{
     args::RunArgs,
     failure::Failure,
-    modules,
+    modules, policies,
     select::{Selection, nearest},
     waivers::Waivers,
 };
@@ -48,6 +48,8 @@ pub(crate) struct Lane {
     pub(crate) catalogue: atspec_suites::Catalogue,
     /// Ids of the chosen cases, in order.
     pub(crate) cases: Vec<String>,
+    /// Ids of the cases of the chosen policies, in order; they come last.
+    pub(crate) policies: Vec<String>,
 }
 
 /// Where a module is.
@@ -64,7 +66,13 @@ impl Plan {
     pub(crate) fn new(args: &RunArgs) -> Result<Self, Failure> {
         let profiles = modules::find_all(&args.module)?;
         let ids: Vec<(String, String)> = profiles.iter().flat_map(ids_of).collect();
-        let names: Vec<String> = ids.iter().map(|(_, id)| id.clone()).collect();
+        let policies = policies::chosen(&args.policy)?;
+        let of_policies = |profile: &Profile| -> Vec<String> {
+            let cases = policies::cases(profile, &Bindings::default(), &policies);
+            cases.into_iter().map(|case| case.id).collect()
+        };
+        let names = ids.iter().map(|(_, id)| id.clone()).chain(profiles.iter().flat_map(of_policies));
+        let names: Vec<String> = names.collect();
         let selection = Selection::new(&args.only, &args.skip, &names)?;
         let waivers =
             args.waivers.as_ref().map(|path| Waivers::load(path, &ids)).transpose()?.unwrap_or_default();
@@ -97,9 +105,10 @@ impl Plan {
         for profile in profiles {
             let cases: Vec<String> =
                 ids_of(&profile).map(|(_, id)| id).filter(|id| selection.takes(id)).collect();
+            let policies = of_policies(&profile).into_iter().filter(|id| selection.takes(id)).collect();
             let port = port(&args.port, &profile.name)?;
             let catalogue = atspec_suites::Catalogue::new(&profile);
-            lanes.push(Lane { profile: Arc::new(profile), port, catalogue, cases });
+            lanes.push(Lane { profile: Arc::new(profile), port, catalogue, cases, policies });
         }
         let clock_factor = args.clock_factor.unwrap_or(if real { 1.0 } else { EMULATED_CLOCK });
         Ok(Self {

@@ -64,6 +64,10 @@ impl Reports {
                 self.tell(&RunEvent::CaseDone { record: &record, timeline: timeline.as_deref() })?;
                 self.keep(Record::Case(*record))
             }
+            Told::Policy { record } => {
+                self.tell(&RunEvent::PolicyDone { record: &record })?;
+                self.keep(Record::Policy(*record))
+            }
             Told::Note { module, text } => self.tell(&RunEvent::Note { module: &module, text: &text }),
             Told::ModuleDone { module, .. } => self.tell(&RunEvent::ModuleDone { module: &module }),
         }

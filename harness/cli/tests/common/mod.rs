@@ -1,6 +1,8 @@
 //! What the tests of the program share: running it, and emulated modules that it meets as somebody else's.
 #![allow(dead_code, clippy::allow_attributes, unused_imports, reason = "every test file uses another part")]
 
+pub(crate) mod mosquitto;
+
 use std::{
     path::{Path, PathBuf},
     process::{Command, Output},

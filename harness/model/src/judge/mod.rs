@@ -70,6 +70,9 @@ pub fn judge(case: &Case, profile: &Profile, timeline: &Timeline) -> Judgement {
         view.steps.last().is_some_and(|s| s.done && matches!(case.steps.get(s.index), Some(Step::Await(_))));
     let means_failed = findings.iter().any(|f| matches!(f.verdict, Verdict::Inconclusive));
     findings.extend(rules::judge(case, &view));
+    // A policy is apart from conformance: whatever breaks that is told, and decides nothing here.
+    let apart = |f: &Finding| case.policy.is_some() && matches!(f.verdict, Verdict::Fail | Verdict::Warning);
+    let (aside, mut findings): (Vec<Finding>, Vec<Finding>) = findings.into_iter().partition(apart);
     if in_vain || complete && !means_failed {
         let unmet = expectations(case, &view);
         if in_vain && !unmet.is_empty() {
@@ -91,7 +94,15 @@ pub fn judge(case: &Case, profile: &Profile, timeline: &Timeline) -> Judgement {
         ));
     }
     let kept = rules::kept(&view, &findings);
-    Judgement { uses: trace::uses(&view), kept, ..conclude(case, findings) }
+    let judgement = conclude(case, findings);
+    let aside =
+        aside.iter().map(|f| format!("besides the policy: expected {}; observed {}", f.expected, f.observed));
+    Judgement {
+        notes: judgement.notes.into_iter().chain(aside).collect(),
+        uses: trace::uses(&view),
+        kept,
+        ..judgement
+    }
 }
 
 /// What ends a case whatever the module did: the bench's own faults.

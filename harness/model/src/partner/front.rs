@@ -196,6 +196,7 @@ impl Partner {
     /// A message came for a session.
     pub fn deliver(&mut self, session: SessionId, message: RoutedMessage, now: u64) {
         let Some(s) = self.sessions.get_mut(&session) else { return };
+        s.owed = s.owed.saturating_sub(usize::from(!message.retained));
         match s.accept(message, &self.settings) {
             Accepted::Send(publish) => {
                 if let Some(conn) = s.conn {
@@ -210,6 +211,11 @@ impl Partner {
                 self.out.push_back(Output::Fault(what));
             }
         }
+    }
+
+    /// What the broker behind owes: answers to SUBSCRIBE, and messages that were published, are wanted, and did not come back.
+    pub fn owed(&self) -> usize {
+        self.tickets.len() + self.sessions.values().map(|s| s.owed).sum::<usize>()
     }
 
     /// Time has come to `now`.
@@ -580,6 +586,8 @@ impl Partner {
         }
         let mut gone = Vec::new();
         if let Some(s) = self.sessions.get_mut(&session) {
+            // What was published meanwhile may or may not be for it.
+            s.owed = 0;
             for (filter, &code) in pending.filters.iter().zip(&pending.codes) {
                 let Some(filter) = filter else { continue };
                 match s.filters.get_mut(filter) {
@@ -610,6 +618,8 @@ impl Partner {
 
     fn on_unsubscribe(&mut self, conn: ConnId, session: SessionId, unsubscribe: &Unsubscribe, now: u64) {
         let Some(s) = self.sessions.get_mut(&session) else { return };
+        // What is on its way may or may not come any more.
+        s.owed = 0;
         let had = unsubscribe.filters.iter().filter(|f| s.filters.remove(f.as_bytes()).is_some());
         let filters: Vec<Vec<u8>> = had.map(|f| f.0.clone()).collect();
         if !filters.is_empty() {
@@ -642,6 +652,7 @@ impl Partner {
     /// Publishes for a session or another client.
     fn publish(&mut self, session: Option<SessionId>, message: Message) {
         if topic::valid_name(&message.topic) && message.qos <= 2 {
+            self.sessions.values_mut().filter(|s| s.wants(&message.topic)).for_each(|s| s.owed += 1);
             self.out.push_back(Output::Publish { session, message });
         } else {
             let shown = text::shortened(&message.topic, 60);

@@ -16,6 +16,8 @@ pub(super) struct Session {
     pub(super) filters: BTreeMap<Vec<u8>, u8>,
     /// Packet identifiers of QoS 2 messages received and not yet released (4.3.3, method B).
     pub(super) received: HashSet<u16>,
+    /// Messages that were given to the broker behind for this session and have not come back.
+    pub(super) owed: usize,
     /// Messages on their way to the client, in the order in which they have to be sent again (4.4, 4.6).
     flights: BTreeMap<u64, Flight>,
     by_id: HashMap<u16, u64>,
@@ -60,6 +62,7 @@ impl Session {
             conn: None,
             filters: BTreeMap::new(),
             received: HashSet::new(),
+            owed: 0,
             flights: BTreeMap::new(),
             by_id: HashMap::new(),
             next_order: 0,
@@ -67,6 +70,11 @@ impl Session {
             queue: VecDeque::new(),
             bytes: 0,
         }
+    }
+
+    /// Whether a message on the topic is for this session.
+    pub(super) fn wants(&self, topic: &[u8]) -> bool {
+        self.filters.keys().any(|filter| topic::matches(filter, topic))
     }
 
     /// Takes a message for the client: one copy, with the lower of its own QoS and the highest QoS granted among the

@@ -17,7 +17,7 @@
 //! - all links take QoS 0, so that its acknowledgement bookkeeping is never used.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque},
+    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
     fmt::Write as _,
     sync::{
         Arc, LazyLock, Mutex, MutexGuard, PoisonError,
@@ -40,12 +40,10 @@ use rumqttd::{
 };
 use tokio::sync::mpsc;
 
-use super::{BrokerError, Event};
+use super::{BrokerError, Event, seen::Seen};
 
 /// How long the router may take to accept a link; it takes 0.1 ms.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// Copies of a message come close together: so many numbers are remembered.
-const SEEN: usize = 16 * 1024;
 /// Messages of one wake-up that are put in order together.
 const BATCH: usize = 1024;
 /// Retained messages that one tap keeps.
@@ -494,28 +492,6 @@ fn unseal(envelope: &[u8]) -> Option<(u64, RoutedMessage)> {
     Some((u64::from_be_bytes(*number), message))
 }
 
-/// The numbers of the last messages.
-#[derive(Debug, Default)]
-struct Seen {
-    order: VecDeque<u64>,
-    numbers: HashSet<u64>,
-}
-
-impl Seen {
-    fn is_new(&mut self, number: u64) -> bool {
-        if !self.numbers.insert(number) {
-            return false;
-        }
-        self.order.push_back(number);
-        if self.order.len() > SEEN
-            && let Some(oldest) = self.order.pop_front()
-        {
-            self.numbers.remove(&oldest);
-        }
-        true
-    }
-}
-
 impl Routers {
     /// A link to the router, which is started when there is none or it died.
     fn connect(&self, name: &str) -> Result<(LinkTx, LinkRx), BrokerError> {
@@ -639,6 +615,26 @@ mod tests {
         assert_eq!(next(&mut events).await, Event::Subscribed { ticket: Ticket(3), granted: vec![1] });
         broker.publish(message("t")).unwrap();
         assert!(matches!(next(&mut events).await, Event::Message { .. }));
+    }
+
+    /// rumqttd has no way to end a router, its thread or its links' memory: any number of taps share one.
+    #[tokio::test]
+    async fn cannot_be_stopped_so_there_is_one_for_all() {
+        let routers = Routers::default();
+        let one = || lock(&routers.0).clone().expect("a router runs");
+        let (to, mut events) = mpsc::channel(100);
+        drop(Embedded::at(routers.clone(), to.clone()).unwrap());
+        let first = one();
+        for _ in 0..50 {
+            let mut broker = Embedded::at(routers.clone(), to.clone()).unwrap();
+            broker.subscribe(SessionId(1), Ticket(1), &[(b"#".to_vec(), 0)]).unwrap();
+            assert!(matches!(next(&mut events).await, Event::Subscribed { .. }));
+            broker.publish(message("t")).unwrap();
+            // One copy: nothing is left of those before.
+            assert!(matches!(next(&mut events).await, Event::Message { .. }));
+        }
+        assert!(Arc::ptr_eq(&first, &one()));
+        assert!(events.try_recv().is_err());
     }
 
     #[tokio::test]

@@ -1,12 +1,23 @@
 //! A broker of the user's, spoken to over plain MQTT 3.1.1, with one connection for each session and one for everybody else.
 //!
-//! Topics and QoS of publication pass as they are; subscriptions are made with the requested QoS. What such a broker
-//! does with overlapping subscriptions or retained messages is its own affair. A connection that fails is a fault
-//! once, and is not made again before the next case.
+//! Its part is to match filters, to carry messages and to keep those that are retained. Everything it may do in its own way is
+//! fenced in, so that no verdict depends on whose broker it is:
+//!
+//! - topics stand below a level of this tap's own and are plain ASCII, and QoS of publication and a number travel with the
+//!   payload (`wrapping`): neither other clients, `$`, nor what a broker refuses in a topic matter;
+//! - overlapping filters may bring a message once or once for each filter: the number makes one of them;
+//! - retained messages may come before SUBACK: they wait for it.
+//!
+//! A connection that fails is a fault once, and is not made again before the next case.
+
+mod wrapping;
 
 use std::{
     collections::{BTreeSet, HashMap},
-    sync::atomic::{AtomicU32, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -25,7 +36,7 @@ use tokio::{
     time::timeout,
 };
 
-use super::{BrokerError, Event};
+use super::{BrokerError, Event, seen::Seen};
 
 /// How long the broker may take to accept a connection and to answer CONNECT.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -37,6 +48,8 @@ const UNACKNOWLEDGED: usize = 16;
 const GATHERED: usize = 1 << 20;
 /// Retained messages that are remembered, to be cleared.
 const MAX_RETAINED: usize = 10_000;
+/// Messages that may wait for a SUBACK.
+const MAX_EARLY: usize = 1024;
 /// Longest packet that is taken.
 const MAX_PACKET: usize = 16 << 20;
 
@@ -46,6 +59,10 @@ static NAMES: AtomicU32 = AtomicU32::new(0);
 pub(super) struct External {
     at: Address,
     events: mpsc::Sender<Event>,
+    /// The level in front of every topic.
+    prefix: Arc<str>,
+    /// Number of the last message published.
+    number: u64,
     /// Everything is published at `None`, so that it stays in order.
     links: HashMap<Option<SessionId>, mpsc::Sender<Order>>,
     retained: BTreeSet<Vec<u8>>,
@@ -59,6 +76,7 @@ struct Address {
     login: Option<(String, Option<String>)>,
 }
 
+/// What is asked of a connection, with topics and filters as the broker gets them.
 #[derive(Debug)]
 enum Order {
     Subscribe(Ticket, Vec<(Vec<u8>, u8)>),
@@ -69,7 +87,8 @@ enum Order {
 impl External {
     pub(super) fn new(address: &str, events: mpsc::Sender<Event>) -> Result<Self, BrokerError> {
         let at = Address::parse(address)?;
-        Ok(Self { at, events, links: HashMap::new(), retained: BTreeSet::new() })
+        let prefix = unique_name().into();
+        Ok(Self { at, events, prefix, number: 0, links: HashMap::new(), retained: BTreeSet::new() })
     }
 
     pub(super) fn subscribe(
@@ -78,20 +97,33 @@ impl External {
         ticket: Ticket,
         filters: &[(Vec<u8>, u8)],
     ) -> Result<(), BrokerError> {
-        self.order(Some(session), Order::Subscribe(ticket, filters.to_vec()))
+        let wrapped = filters.iter().map(|(filter, qos)| Ok((self.wrap(filter)?, *qos)));
+        let wrapped = wrapped.collect::<Result<_, BrokerError>>()?;
+        self.order(Some(session), Order::Subscribe(ticket, wrapped))
     }
 
     pub(super) fn unsubscribe(&mut self, session: SessionId, filters: &[Vec<u8>]) -> Result<(), BrokerError> {
-        self.order(Some(session), Order::Unsubscribe(filters.to_vec()))
+        let wrapped = filters.iter().map(|filter| self.wrap(filter)).collect::<Result<_, _>>()?;
+        self.order(Some(session), Order::Unsubscribe(wrapped))
     }
 
     pub(super) fn publish(&mut self, message: Message) -> Result<(), BrokerError> {
-        if message.retain && message.payload.is_empty() {
-            self.retained.remove(&message.topic);
-        } else if message.retain && self.retained.len() < MAX_RETAINED {
-            self.retained.insert(message.topic.clone());
+        let Message { payload, qos, retain, .. } = message;
+        let topic = self.wrap(&message.topic)?;
+        self.number += 1;
+        let clears = retain && payload.is_empty();
+        let payload = wrapping::seal(&payload, qos, self.number);
+        let sealed = Message { topic: topic.clone(), payload, qos, retain: retain && !clears };
+        self.order(None, Order::Publish(sealed))?;
+        if clears {
+            // Sealed, it is not empty any more; the empty one reaches subscribers too, who know it by its lack of a seal.
+            self.retained.remove(&topic);
+            return self.clear(topic);
         }
-        self.order(None, Order::Publish(message))
+        if retain && self.retained.len() < MAX_RETAINED {
+            self.retained.insert(topic);
+        }
+        Ok(())
     }
 
     pub(super) fn end_session(&mut self, session: SessionId) {
@@ -100,16 +132,23 @@ impl External {
 
     pub(super) fn reset(&mut self) -> Result<(), BrokerError> {
         self.links.retain(|session, link| session.is_none() && !link.is_closed());
-        for topic in std::mem::take(&mut self.retained) {
-            self.order(None, Order::Publish(Message { topic, retain: true, ..Message::default() }))?;
-        }
-        Ok(())
+        std::mem::take(&mut self.retained).into_iter().try_for_each(|topic| self.clear(topic))
+    }
+
+    /// Takes a retained message out of the broker.
+    fn clear(&mut self, topic: Vec<u8>) -> Result<(), BrokerError> {
+        self.order(None, Order::Publish(Message { topic, retain: true, ..Message::default() }))
+    }
+
+    fn wrap(&self, topic: &[u8]) -> Result<Vec<u8>, BrokerError> {
+        let too_long = || BrokerError(format!("a topic of {} bytes is too long for it", topic.len()));
+        wrapping::wrap(&self.prefix, topic).ok_or_else(too_long)
     }
 
     fn order(&mut self, session: Option<SessionId>, order: Order) -> Result<(), BrokerError> {
         let link = self.links.entry(session).or_insert_with(|| {
             let (to, orders) = mpsc::channel(ORDERS);
-            tokio::spawn(serve(self.at.clone(), session, orders, self.events.clone()));
+            tokio::spawn(serve(self.at.clone(), session, self.prefix.clone(), orders, self.events.clone()));
             to
         });
         match link.try_send(order) {
@@ -148,11 +187,13 @@ impl Address {
 async fn serve(
     at: Address,
     session: Option<SessionId>,
+    prefix: Arc<str>,
     orders: mpsc::Receiver<Order>,
     events: mpsc::Sender<Event>,
 ) {
     let mut link = Link {
         session,
+        prefix,
         events,
         framer: Framer::new(MAX_PACKET),
         out: Vec::new(),
@@ -160,6 +201,9 @@ async fn serve(
         asked: HashMap::new(),
         used: BTreeSet::new(),
         received: BTreeSet::new(),
+        seen: Seen::default(),
+        retained: Seen::default(),
+        early: Vec::new(),
     };
     let mut orders = orders;
     if let Err(why) = link.run(&at, &mut orders).await {
@@ -170,6 +214,7 @@ async fn serve(
 
 struct Link {
     session: Option<SessionId>,
+    prefix: Arc<str>,
     events: mpsc::Sender<Event>,
     framer: Framer,
     out: Vec<u8>,
@@ -180,6 +225,12 @@ struct Link {
     used: BTreeSet<u16>,
     /// Identifiers of QoS 2 messages received and not released.
     received: BTreeSet<u16>,
+    /// Live messages that have come.
+    seen: Seen,
+    /// Retained messages that have come since the last SUBSCRIBE.
+    retained: Seen,
+    /// Messages that came while a SUBACK is missing.
+    early: Vec<RoutedMessage>,
 }
 
 impl Link {
@@ -236,6 +287,7 @@ impl Link {
         match order {
             Order::Subscribe(ticket, filters) => {
                 let id = self.free_id()?;
+                self.retained = Seen::default();
                 self.asked.insert(id, (ticket, filters.len()));
                 let filters = filters.into_iter().map(|(filter, qos)| (Text(filter), qos)).collect();
                 self.put(&Body::Subscribe(Subscribe { id, filters }));
@@ -275,6 +327,11 @@ impl Link {
                 self.used.remove(&id);
                 if let Some((ticket, _)) = self.asked.remove(&id) {
                     self.tell(Event::Subscribed { ticket, granted: codes }).await;
+                    if self.asked.is_empty() {
+                        for message in std::mem::take(&mut self.early) {
+                            self.hand_over(message).await;
+                        }
+                    }
                 }
             }
             Body::Publish(publish) => self.deliver(publish).await,
@@ -295,14 +352,26 @@ impl Link {
         let Publish { qos, retain, topic, id, payload, .. } = publish;
         let ack = Ack { id: id.unwrap_or(0) };
         let is_new = qos < 2 || self.received.insert(ack.id);
-        if let (true, Some(session)) = (is_new, self.session) {
-            let message = RoutedMessage { topic: topic.0, payload, qos, retained: retain };
-            self.tell(Event::Message { session, message }).await;
+        let message = wrapping::restore(&self.prefix, topic.as_bytes())
+            .and_then(|topic| wrapping::unseal(topic, &payload, retain));
+        if let (true, Some((number, message))) = (is_new, message) {
+            let seen = if retain { &mut self.retained } else { &mut self.seen };
+            match (seen.is_new(number), self.asked.is_empty()) {
+                (true, false) if self.early.len() < MAX_EARLY => self.early.push(message),
+                (true, _) => self.hand_over(message).await,
+                (false, _) => {}
+            }
         }
         match qos {
             0 => {}
             1 => self.put(&Body::PubAck(ack)),
             _ => self.put(&Body::PubRec(ack)),
+        }
+    }
+
+    async fn hand_over(&self, message: RoutedMessage) {
+        if let Some(session) = self.session {
+            self.tell(Event::Message { session, message }).await;
         }
     }
 
@@ -343,8 +412,6 @@ impl Link {
 
 /// CONNECT with a clean session, no keep alive, and a client identifier that nobody else has.
 fn connect(at: &Address) -> Body {
-    let clock = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.subsec_nanos());
-    let name = NAMES.fetch_add(1, Ordering::Relaxed);
     let (username, password) = at.login.clone().map_or((None, None), |(u, p)| (Some(u), p));
     let flags = 0x02 | u8::from(username.is_some()) << 7 | u8::from(password.is_some()) << 6;
     Body::Connect(Connect {
@@ -352,11 +419,18 @@ fn connect(at: &Address) -> Body {
         level: 4,
         flags,
         keep_alive: 0,
-        client_id: Text(format!("at{:x}x{:x}x{name:x}", std::process::id(), clock >> 12).into_bytes()),
+        client_id: Text(unique_name().into_bytes()),
         will: None,
         username: username.map(|u| u.as_str().into()),
         password: password.map(String::into_bytes),
     })
+}
+
+/// A name that nobody else has, of at most 23 letters and digits.
+fn unique_name() -> String {
+    let clock = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.subsec_nanos());
+    let number = NAMES.fetch_add(1, Ordering::Relaxed);
+    format!("at{:x}x{:x}x{number:x}", std::process::id(), clock >> 12)
 }
 
 #[cfg(test)]

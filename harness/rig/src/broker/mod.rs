@@ -5,6 +5,7 @@
 
 mod embedded;
 mod external;
+mod seen;
 
 use atspec_model::partner::{Message, RoutedMessage, SessionId, Ticket};
 use tokio::sync::mpsc;

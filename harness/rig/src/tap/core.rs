@@ -142,6 +142,11 @@ impl Core {
         self.partner.module_connections()
     }
 
+    /// What the broker behind has not answered or delivered.
+    pub(super) fn owed(&self) -> usize {
+        self.partner.owed()
+    }
+
     /// When the partner has to be called next; remembered, so that only an earlier time wakes the timekeeper.
     pub(super) fn arm(&mut self) -> Option<Instant> {
         self.armed = self.partner.next_timeout();

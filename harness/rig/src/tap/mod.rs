@@ -25,7 +25,7 @@ use tokio::{
     net::{TcpListener, TcpStream, ToSocketAddrs},
     sync::{Notify, mpsc},
     task::JoinHandle,
-    time::{Instant, sleep, sleep_until},
+    time::{Instant, sleep, sleep_until, timeout},
 };
 
 use self::core::Core;
@@ -50,6 +50,8 @@ pub(crate) struct Shared {
     core: Mutex<Core>,
     /// The next timeout became an earlier one.
     earlier: Notify,
+    /// The broker behind answered or delivered something.
+    delivered: Notify,
 }
 
 impl Shared {
@@ -75,7 +77,8 @@ impl Tap {
         let local = listener.local_addr()?;
         let events = upstream.take_events();
         let core = Core::new(Partner::new(settings), upstream, recorder);
-        let shared = Arc::new(Shared { core: Mutex::new(core), earlier: Notify::new() });
+        let shared =
+            Arc::new(Shared { core: Mutex::new(core), earlier: Notify::new(), delivered: Notify::new() });
         let mut tasks =
             vec![tokio::spawn(accept(shared.clone(), listener)), tokio::spawn(keep_time(shared.clone()))];
         tasks.extend(events.map(|events| tokio::spawn(pass_on(shared.clone(), events))));
@@ -108,6 +111,21 @@ impl Tap {
     /// could concern, and nothing is recorded.
     pub fn command(&self, command: Command) -> Result<(), NoConnection> {
         self.shared.core().command(&self.shared, command)
+    }
+
+    /// Waits, at most so long, until the broker behind has answered every SUBSCRIBE and delivered everything it was given for a
+    /// subscription. What is missing then is recorded as a fault of the bench, so that no module is blamed for it.
+    pub async fn deliveries(&self, within: Duration) {
+        let all = async {
+            while self.shared.core().owed() > 0 {
+                self.shared.delivered.notified().await;
+            }
+        };
+        if timeout(within, all).await.is_err() {
+            let mut core = self.shared.core();
+            let owed = core.owed();
+            core.fault(format!("the broker behind the tap owes {owed} messages or answers to SUBSCRIBE"));
+        }
     }
 
     /// The module's connections that are open.
@@ -164,6 +182,7 @@ async fn pass_on(shared: Arc<Shared>, mut events: mpsc::Receiver<Event>) {
             Event::Message { session, message } => shared.act(|p, now| p.deliver(session, message, now)),
             Event::Fault(what) => shared.core().fault(what),
         }
+        shared.delivered.notify_one();
     }
 }
 

@@ -99,6 +99,7 @@ fn case() -> Case {
         expect: Vec::new(),
         anonymous: false,
         unmet: None,
+        policy: None,
     }
 }
 

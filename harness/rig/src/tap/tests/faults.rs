@@ -1,8 +1,25 @@
 //! Each fault of rumqttd that could reach a module, through the tap.
+//!
+//! | fault | what shows that no module meets it |
+//! |---|---|
+//! | answers no CONNACK code but 0 and 2 | `no_connack_code_but_0_and_2`, `other_protocol_levels_get_code_1`, `empty_client_ids` |
+//! | closes on keep alive 0 | `keep_alive_zero_is_off` |
+//! | no UNSUBACK for an unknown filter | `unsubscribe_gets_exactly_one_answer` |
+//! | delivers with the subscription's QoS | `delivered_with_the_lower_qos`, `overlapping_subscriptions_…` |
+//! | re-sends without DUP | `sent_again_with_dup_in_order_and_acknowledged_in_any` |
+//! | delivers QoS 2 twice | `qos_2_arrives_once` |
+//! | fires the wrong will | `takeover_publishes_the_old_will_and_keeps_the_new` |
+//! | dies of a topic that begins outside ASCII | `a_topic_that_begins_outside_ascii`, `a_will_and_a_retained_message_outside_ascii` |
+//! | dies of a client id with `+ $ # /` | `client_ids_of_any_characters` |
+//! | dies of CONNECT and then RST | `connect_and_reset_again_and_again` |
+//! | dies, whatever of | `broker::embedded::tests::a_dead_router_is_a_fault_and_is_replaced`, `a_subscribe_under_way_…` |
+//! | loses a message | `a_message_that_is_lost_behind_the_tap_is_a_fault` |
+//! | cannot be stopped | `broker::embedded::tests::cannot_be_stopped_so_there_is_one_for_all` |
+//! | cannot tell its port | `tests/no_listener.rs` |
 
 use atspec_model::{
-    mqtt::{Body, Publish, SubAck},
-    partner::{Command, Settings},
+    mqtt::{Body, Frame, Framer, PacketType, Publish, SubAck, decode, encode},
+    partner::{Action, Command, Rule, Settings},
     timeline::{Close, What},
 };
 
@@ -59,6 +76,65 @@ async fn connect_and_reset_again_and_again() {
     let mut client = Client::connected(&tap, "same").await;
     client.subscribe("t", 1).await;
     client.nothing().await;
+}
+
+#[tokio::test]
+async fn no_connack_code_but_0_and_2() {
+    let (tap, _) = tap().await;
+    for code in 1..=5 {
+        tap.command(Command::Rule(Rule::to_module(PacketType::ConnAck, Action::Code(code)).once())).unwrap();
+        let mut client = Client::open(&tap).await;
+        client.send(connect("c", true)).await;
+        assert_eq!(client.next().await, connack(0, code));
+        assert_eq!(client.end().await, Close::Fin);
+    }
+    Client::connected(&tap, "c").await.nothing().await;
+}
+
+/// A broker that takes everything and delivers nothing.
+#[tokio::test]
+async fn a_message_that_is_lost_behind_the_tap_is_a_fault() {
+    let deaf = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let upstream = Upstream::external(&format!("mqtt://{}", deaf.local_addr().unwrap())).unwrap();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = deaf.accept().await {
+            tokio::spawn(take_everything(stream));
+        }
+    });
+    let recorder = Recorder::new();
+    let tap = Tap::listen("127.0.0.1:0", Settings::default(), upstream, recorder.clone()).await.unwrap();
+    let faults = || events(&recorder).into_iter().filter(|w| matches!(w, What::Fault { .. })).count();
+    let mut client = Client::connected(&tap, "c").await;
+    client.subscribe("t", 1).await;
+    tap.deliveries(LIMIT).await;
+    assert_eq!(faults(), 0, "it owes nothing yet");
+    client.send(Body::Publish(publish("elsewhere", "x", 0, 0))).await;
+    client.nothing().await;
+    tap.deliveries(LIMIT).await;
+    assert_eq!(faults(), 0, "nobody subscribed to that");
+    client.send(Body::Publish(publish("t", "x", 0, 0))).await;
+    client.nothing().await;
+    tap.deliveries(std::time::Duration::ZERO).await;
+    assert_eq!(faults(), 1);
+}
+
+/// Answers CONNECT and SUBSCRIBE, and nothing else.
+async fn take_everything(mut stream: tokio::net::TcpStream) {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let (mut framer, mut buffer) = (Framer::new(1 << 20), [0; 4096]);
+    while let Ok(count @ 1..) = stream.read(&mut buffer).await {
+        framer.push(&buffer[..count]);
+        while let Some(Frame::Packet(raw)) = framer.next_frame() {
+            let answer = match decode(&raw).body {
+                Body::Connect(_) => connack(0, 0),
+                Body::Subscribe(s) => {
+                    Body::SubAck(SubAck { id: s.id, codes: s.filters.iter().map(|(_, qos)| *qos).collect() })
+                }
+                _ => continue,
+            };
+            stream.write_all(&encode(&answer)).await.unwrap();
+        }
+    }
 }
 
 #[tokio::test]
