@@ -93,9 +93,8 @@ pub fn policy(name: &str) -> Option<&'static Policy> {
 
 /// The cases of every policy for a module, also those that do not apply to it.
 pub fn cases(cx: &Context<'_>) -> Vec<Case> {
-    crate::finished(cx, |cx| {
-        POLICIES.iter().map(|policy| Case { policy: Some(policy.name), ..(policy.case)(cx) }).collect()
-    })
+    let cases = POLICIES.iter().map(|policy| Case { policy: Some(policy.name), ..(policy.case)(cx) });
+    crate::finished(cx, cases.collect())
 }
 
 /// The case of this id.
