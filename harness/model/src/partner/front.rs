@@ -141,7 +141,8 @@ impl Partner {
         match command {
             Command::Rule(rule) => self.rules.add(rule),
             Command::ClearRules => self.rules.clear(),
-            Command::Release(kind) => self.release(kind, now),
+            Command::Release(kind) => self.release(kind, false, now),
+            Command::ReleaseReversed(kind) => self.release(kind, true, now),
             Command::Publish(message) => self.publish(None, message),
             Command::Inject(bytes) => {
                 let conn = self.target().ok_or(NoConnection)?;
