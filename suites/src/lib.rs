@@ -25,11 +25,8 @@ mod inflight;
 mod keepalive;
 mod limits;
 mod loss;
-<<<<<<< HEAD
 mod malformed;
-=======
 mod network;
->>>>>>> 8130683 (Active rules with the broker as a partner, and a deviant for each statement that had none)
 mod open;
 pub mod policy;
 mod prompt;
@@ -83,11 +80,16 @@ const SUITES: &[Suite] = &[
     subscriptions::cases,
     again::cases,
     receive::cases,
+    inbound::cases,
+    text::cases,
     cache::cases,
     slots::cases,
     keepalive::cases,
     will::cases,
     session::cases,
+    resend::cases,
+    inflight::cases,
+    network::cases,
     loss::cases,
     failure::cases,
     reconnect::cases,
@@ -100,7 +102,6 @@ const SUITES: &[Suite] = &[
 
 /// Every case for a module, in the order in which they are run; also those that do not apply to it.
 pub fn cases(cx: &Context<'_>) -> Vec<Case> {
-<<<<<<< HEAD
     SUITES.iter().flat_map(|suite| finished(cx, suite(cx))).collect()
 }
 
@@ -136,47 +137,6 @@ impl Catalogue {
 
 /// Cases of a suite, with what holds for all suites.
 fn finished(cx: &Context<'_>, mut cases: Vec<Case>) -> Vec<Case> {
-=======
-    let suites: [fn(&Context<'_>) -> Vec<Case>; 36] = [
-        connect_less::unconfigured,
-        flow::cases,
-        exchange::cases,
-        open::cases,
-        unused::cases,
-        secure::cases,
-        connect::cases,
-        connect_ends::cases,
-        connect_less::cases,
-        status::cases,
-        codes::cases,
-        publish::cases,
-        data::cases,
-        prompt::cases,
-        ids::cases,
-        subscribe::cases,
-        subscriptions::cases,
-        again::cases,
-        receive::cases,
-        inbound::cases,
-        text::cases,
-        cache::cases,
-        slots::cases,
-        keepalive::cases,
-        will::cases,
-        session::cases,
-        resend::cases,
-        inflight::cases,
-        network::cases,
-        loss::cases,
-        failure::cases,
-        reconnect::cases,
-        close::cases,
-        refuse::cases,
-        limits::cases,
-        format::cases,
-    ];
-    let mut cases: Vec<Case> = suites.iter().flat_map(|suite| suite(cx)).collect();
->>>>>>> 8130683 (Active rules with the broker as a partner, and a deviant for each statement that had none)
     for case in &mut cases {
         // Some are named after an argument.
         case.id = case.id.replace('_', "-");
