@@ -692,6 +692,8 @@ impl Partner {
     fn end_session(&mut self, session: SessionId) {
         if let Some(s) = self.sessions.remove(&session) {
             self.by_client.remove(&s.client);
+            // Nobody is left whom the broker behind could answer.
+            self.tickets.retain(|_, pending| pending.session != session);
             self.out.push_back(Output::SessionEnded { session });
         }
     }

@@ -52,6 +52,17 @@ fn twice_and_behind_something_else_in_one_segment() {
 }
 
 #[test]
+fn nobody_is_owed_the_answer_of_a_session_that_ended() {
+    let mut bench = Bench::new();
+    bench.answers = false;
+    bench.connected(1, "c", true);
+    bench.say(1, subscribe(1, &[("t", 1)]));
+    assert_eq!(bench.partner.owed(), 1);
+    bench.lose(1);
+    assert_eq!(bench.partner.owed(), 0);
+}
+
+#[test]
 fn cleared_rules_leave_what_is_held() {
     let mut bench = ready(Rule::to_module(PUBACK, Action::Hold));
     qos1(&mut bench, 1);
