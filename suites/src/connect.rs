@@ -80,8 +80,8 @@ fn fields(cx: &Context<'_>) -> Vec<Case> {
             .expect([connect_has("clean session 0", |c| !c.clean_session())]),
         case(
             "connect/once",
-            "a connection carries one CONNECT, also when it is commanded twice",
-            &["MQTT-3.1.0-2"],
+            "a connection begins with CONNECT and carries one, also when it is commanded twice",
+            &["MQTT-3.1.0-1", "MQTT-3.1.0-2"],
         )
         .steps(then(connected(cx), [Try(session(cx).connect()), Quiet])),
     ]
@@ -170,6 +170,16 @@ fn answers(cx: &Context<'_>) -> Vec<Case> {
             case(
                 &format!("connect/refused-{code}"),
                 &format!("success is not reported where CONNACK refuses with {code} ({reason})"),
+                &[],
+            )
+            .steps(then(opened(cx), [to_module(Action::Code(code)), NoSuccess(attempt())])),
+        );
+    }
+    for code in [6, 255] {
+        cases.push(
+            case(
+                &format!("connect/refused-{code}"),
+                &format!("success is not reported for the reserved code {code} of CONNACK"),
                 &[],
             )
             .steps(then(opened(cx), [to_module(Action::Code(code)), NoSuccess(attempt())])),

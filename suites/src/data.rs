@@ -19,7 +19,7 @@ pub(crate) fn cases(cx: &Context<'_>) -> Vec<Case> {
         case(
             "publish-data/qos0",
             "QoS 0 is answered by the final result code and sends one PUBLISH",
-            &["MQTT-4.3.1-1"],
+            &["MQTT-4.3.1-1", "MQTT-2.3.1-5"],
         )
         .steps(then(
             connected(cx),

@@ -25,6 +25,14 @@ pub(crate) fn cases(cx: &Context<'_>) -> Vec<Case> {
     }
     if cx.profile.takes("publish", "id") {
         cases.push(zero(cx, &t));
+        cases.push(
+            case("ids/reused", "a packet id can be used again once it was acknowledged", &["MQTT-2.3.1-3"])
+                .steps(then(
+                    connected(cx),
+                    ["first", "again"].map(|text| Check(publish(&t, 1, text).choosing("id", "7"))),
+                ))
+                .expect([publications(vec![sent(&t, 1, "first"), sent(&t, 1, "again")])]),
+        );
     }
     cases
 }

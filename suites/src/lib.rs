@@ -18,11 +18,15 @@ mod exchange;
 mod failure;
 mod flow;
 mod format;
+mod hand;
 mod ids;
+mod inbound;
+mod inflight;
 mod keepalive;
 mod limits;
 mod loss;
 mod malformed;
+mod network;
 mod open;
 pub mod policy;
 mod prompt;
@@ -30,12 +34,14 @@ mod publish;
 mod receive;
 mod reconnect;
 mod refuse;
+mod resend;
 mod secure;
 mod session;
 mod slots;
 mod status;
 mod subscribe;
 mod subscriptions;
+mod text;
 mod told;
 mod unused;
 mod will;
@@ -74,11 +80,16 @@ const SUITES: &[Suite] = &[
     subscriptions::cases,
     again::cases,
     receive::cases,
+    inbound::cases,
+    text::cases,
     cache::cases,
     slots::cases,
     keepalive::cases,
     will::cases,
     session::cases,
+    resend::cases,
+    inflight::cases,
+    network::cases,
     loss::cases,
     failure::cases,
     reconnect::cases,

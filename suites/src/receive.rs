@@ -332,7 +332,7 @@ fn sequences(cx: &Context<'_>) -> Vec<Case> {
         case(
             "receive/burst",
             "a burst of 30 messages of QoS 1 is printed and acknowledged, in order",
-            &["MQTT-4.6.0-2"],
+            &["MQTT-4.6.0-2", "MQTT-4.3.2-2", "MQTT-3.3.4-1", "MQTT-2.3.1-6"],
         )
         .steps(then(subscribed(cx, &t, 1), steps(30, 1)))
         .steps([Wait(Await::Messages(30))])
@@ -342,7 +342,7 @@ fn sequences(cx: &Context<'_>) -> Vec<Case> {
         case(
             "receive/burst-qos2",
             "messages of QoS 2 in a row are printed once each, in order",
-            &["MQTT-4.6.0-3", "MQTT-4.3.3-2"],
+            &["MQTT-4.6.0-3", "MQTT-4.3.3-2", "MQTT-3.3.4-1", "MQTT-2.3.1-6"],
         )
         .steps(then(subscribed(cx, &t, 2), steps(10, 2)))
         .steps([Wait(Await::Messages(10))])

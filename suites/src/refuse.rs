@@ -60,7 +60,7 @@ fn wrong_state(cx: &Context<'_>) -> Vec<Case> {
             case(
                 &format!("refuse/{name}-before-connect"),
                 "publishing and subscribing need the MQTT connection first",
-                &[],
+                &["MQTT-3.1.0-1"],
             )
             .steps(then(opened(cx), [Refuse(op)]))
             .expect([count(PacketType::Publish, 0), count(PacketType::Subscribe, 0)])
@@ -105,6 +105,7 @@ fn configure_kept(cx: &Context<'_>) -> Case {
 fn wrong_topics(cx: &Context<'_>) -> Vec<Case> {
     let (multi, single) = (topic(cx, "t/#"), topic(cx, "+/t"));
     let (glued, inner) = (topic(cx, "t#"), topic(cx, "#/t"));
+    let (plus, within) = (topic(cx, "t+"), topic(cx, "+t/u"));
     let wrong = |name: &str, asks: &str, cites: &[&str], op: Op| {
         case(&format!("refuse/{name}"), asks, cites).steps(then(connected(cx), [Refuse(op)]))
     };
@@ -120,5 +121,17 @@ fn wrong_topics(cx: &Context<'_>) -> Vec<Case> {
         ),
         wrong("subscribe-hash-glued", "# stands alone in its level", &["MQTT-4.7.1-2"], subscribe(&glued, 0)),
         wrong("subscribe-hash-inside", "# stands last in a filter", &["MQTT-4.7.1-2"], subscribe(&inner, 0)),
+        wrong(
+            "subscribe-plus-glued",
+            "+ is a whole level of a filter",
+            &["MQTT-4.7.1-3"],
+            subscribe(&plus, 0),
+        ),
+        wrong(
+            "subscribe-plus-inside",
+            "+ is a whole level of a filter, also of one inside",
+            &["MQTT-4.7.1-3"],
+            subscribe(&within, 0),
+        ),
     ]
 }

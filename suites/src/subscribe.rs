@@ -6,7 +6,7 @@ use atspec_model::{
     partner::{Action, Command, Message, Rule},
 };
 
-use crate::words::*;
+use crate::{session::withhold, words::*};
 
 pub(crate) fn cases(cx: &Context<'_>) -> Vec<Case> {
     let mut cases: Vec<Case> = (0..=2).map(|qos| of_qos(cx, qos)).collect();
@@ -120,6 +120,12 @@ fn answers(cx: &Context<'_>) -> Vec<Case> {
                 NoSuccess(subscribe(&topic(cx, "another"), 1)),
             ],
         )),
+        case(
+            "subscribe/same-again",
+            "a SUBSCRIBE for a filter that is subscribed to already is whole, if it is sent at all",
+            &["MQTT-3.8.3-3", "MQTT-3.8.1-1"],
+        )
+        .steps(then(subscribed(cx, &t, 0), [Try(subscribe(&t, 1)), Quiet, Probe])),
         case("subscribe/refused", "success is not reported where SUBACK refuses (0x80)", &[])
             .steps(then(connected(cx), [on_suback(Action::Code(0x80)), NoSuccess(subscribe(&t, 1))])),
     ]
@@ -141,6 +147,14 @@ fn ending(cx: &Context<'_>) -> Vec<Case> {
                 Quiet,
             ]))
             .expect([printed(vec![])]),
+        case("unsubscribe/no-unsuback", "success is not reported where UNSUBACK never comes", &[])
+            .steps(then(subscribed(cx, &t, 0), [withhold(PacketType::UnsubAck), NoSuccess(unsubscribe(&t))])),
+        case(
+            "unsubscribe/unknown",
+            "an UNSUBSCRIBE for a filter that was never subscribed to is whole, if it is sent at all",
+            &["MQTT-3.10.3-2", "MQTT-3.10.1-1"],
+        )
+        .steps(then(connected(cx), [Try(unsubscribe(&t)), Quiet, Probe])),
         case("unsubscribe/held-unsuback", "success is not reported before UNSUBACK came, and is soon after", &[])
             .steps(then(subscribed(cx, &t, 0), [Held { packet: PacketType::UnsubAck, op: unsubscribe(&t) }]))
             .expect([Expect::new("one UNSUBSCRIBE", |view| {

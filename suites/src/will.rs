@@ -33,6 +33,14 @@ pub(crate) fn cases(cx: &Context<'_>) -> Vec<Case> {
         );
     }
     cases.extend([
+        // Refused, the will of the command before stays, or none does: then nobody's credentials are in CONNECT.
+        Case {
+            anonymous: true,
+            ..case("will/qos-3", "no CONNECT carries a will of QoS 3", &["MQTT-3.1.2-14"])
+        }
+        .steps(session(cx).configured())
+        .steps(will(1, false).choosing("will_qos", "3").commands().map(Try))
+        .steps([Quiet, Probe]),
         case("will/flag-0", "a will that its flag switches off is not in CONNECT", &["MQTT-3.1.2-11"])
             .should()
             .steps(will(1, true).choosing("will_flag", "0").connected())
@@ -49,7 +57,7 @@ pub(crate) fn cases(cx: &Context<'_>) -> Vec<Case> {
             "the will of an earlier connection is not used by the next one",
             &["MQTT-3.1.2-11"],
         )
-        .steps(then(will(1, false).connected(), ended(cx)))
+        .steps(then(will(1, true).connected(), ended(cx)))
         .steps(connected(cx))
         .expect([connect_has("no will", |c| c.will.is_none())]),
         case(

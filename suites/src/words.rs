@@ -43,6 +43,8 @@ pub(crate) trait Build {
     fn steps(self, steps: impl IntoIterator<Item = Step>) -> Self;
     /// What must then be seen.
     fn expect(self, expect: impl IntoIterator<Item = Expect>) -> Self;
+    /// Checks these statements as well.
+    fn citing(self, cites: &[&str]) -> Self;
     /// Binds only as a SHOULD.
     fn should(self) -> Self;
     /// Does not apply where the module has no command for the step, although the case itself does not use it.
@@ -61,6 +63,11 @@ impl Build for Case {
 
     fn expect(mut self, expect: impl IntoIterator<Item = Expect>) -> Self {
         self.expect.extend(expect);
+        self
+    }
+
+    fn citing(mut self, cites: &[&str]) -> Self {
+        self.cites.extend(cites.iter().map(|&cite| cite.to_owned()));
         self
     }
 

@@ -123,9 +123,20 @@ fn out_of_range(cx: &Context<'_>, subject: &Subject, name: &str) -> Vec<Case> {
             }
             let asks = format!("`{name}` {value} is outside its range {min} to {max} and is refused");
             let level = firmness(argument).min(subject.level);
-            refused(cx, subject, &format!("{name}-{value}"), &asks, op, level)
+            let case = refused(cx, subject, &format!("{name}-{value}"), &asks, op, level);
+            case.citing(forbidden(step, name, &value))
         })
         .collect()
+}
+
+/// The statement of MQTT that forbids a value too.
+fn forbidden(step: &str, name: &str, value: &str) -> &'static [&'static str] {
+    match (name, value) {
+        ("will_qos", "3") => &["MQTT-3.1.2-14"],
+        ("qos", "3") if step.starts_with("publish") => &["MQTT-3.3.1-4"],
+        ("qos", "3") if step == "subscribe" => &["MQTT-3-8.3-4"],
+        _ => &[],
+    }
 }
 
 /// A command without one of its arguments: the last that has to be there, and every number of arguments that lies between two

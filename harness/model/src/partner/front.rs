@@ -141,7 +141,8 @@ impl Partner {
         match command {
             Command::Rule(rule) => self.rules.add(rule),
             Command::ClearRules => self.rules.clear(),
-            Command::Release(kind) => self.release(kind, now),
+            Command::Release(kind) => self.release(kind, false, now),
+            Command::ReleaseReversed(kind) => self.release(kind, true, now),
             Command::Publish(message) => self.publish(None, message),
             Command::Inject(bytes) => {
                 let conn = self.target().ok_or(NoConnection)?;
@@ -691,6 +692,8 @@ impl Partner {
     fn end_session(&mut self, session: SessionId) {
         if let Some(s) = self.sessions.remove(&session) {
             self.by_client.remove(&s.client);
+            // Nobody is left whom the broker behind could answer.
+            self.tickets.retain(|_, pending| pending.session != session);
             self.out.push_back(Output::SessionEnded { session });
         }
     }

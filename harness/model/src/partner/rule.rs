@@ -15,6 +15,8 @@ pub enum Command {
     ClearRules,
     /// Everything of this type that is held goes out now, in order, and its rules end.
     Release(PacketType),
+    /// The same in the opposite order: what was held last goes first.
+    ReleaseReversed(PacketType),
     /// Raw bytes to the module, as they are, in one segment.
     Inject(Vec<u8>),
     /// Another client publishes a message through the broker.
@@ -88,6 +90,10 @@ pub enum Action {
     },
     /// These bytes go out in the same segment behind it.
     Append(Vec<u8>),
+    /// These bytes go out in the same segment in front of it.
+    Prepend(Vec<u8>),
+    /// The packet goes out twice, in the same segment.
+    Twice,
     /// CONNACK with this return code (and session present 0), or SUBACK with this code for every filter.
     Code(u8),
     /// The packet with this packet identifier.
@@ -123,6 +129,7 @@ impl fmt::Display for Command {
             Self::Rule(rule) => rule.fmt(f),
             Self::ClearRules => f.write_str("no rules any more"),
             Self::Release(kind) => write!(f, "release every {kind} that is held"),
+            Self::ReleaseReversed(kind) => write!(f, "release every {kind} that is held, the last one first"),
             Self::Inject(bytes) => {
                 write!(f, "send {} raw bytes: {}", bytes.len(), text::shortened(bytes, 60))
             }
@@ -156,6 +163,8 @@ impl fmt::Display for Rule {
                 write!(f, "instead of {on} send {}", text::shortened(bytes, 60))
             }
             Action::Append(bytes) => write!(f, "behind {on} send {}", text::shortened(bytes, 60)),
+            Action::Prepend(bytes) => write!(f, "in front of {on} send {}", text::shortened(bytes, 60)),
+            Action::Twice => write!(f, "send {on} twice"),
             Action::Code(code) => write!(f, "answer {on} with code {code:#04x}"),
             Action::Id(id) => write!(f, "answer {on} with packet id {id}"),
             Action::OneByteSegments => write!(f, "{on} in segments of one byte"),

@@ -59,6 +59,15 @@ impl Partner {
                 self.altered(conn, kind, Alteration::Injected);
                 out.segments[0].extend(bytes);
             }
+            Some(Action::Prepend(bytes)) => {
+                self.altered(conn, kind, Alteration::Injected);
+                out.segments[0].splice(..0, bytes);
+            }
+            Some(Action::Twice) => {
+                self.altered(conn, kind, Alteration::Injected);
+                let again = out.segments[0].clone();
+                out.segments[0].extend(again);
+            }
             Some(Action::Id(_) | Action::Code(_)) => self.altered(conn, kind, Alteration::Replaced),
             Some(Action::OneByteSegments) => {
                 out.segments = out.segments[0].iter().map(|&byte| vec![byte]).collect();
@@ -105,8 +114,8 @@ impl Partner {
         }
     }
 
-    /// Releases every held packet of a type.
-    pub(super) fn release(&mut self, on: PacketType, now: u64) {
+    /// Releases every held packet of a type, in the order in which they came or in the opposite one.
+    pub(super) fn release(&mut self, on: PacketType, reversed: bool, now: u64) {
         self.rules.stop_holding(on);
         let conns: Vec<ConnId> = self.conns.keys().copied().collect();
         for conn in conns {
@@ -114,6 +123,7 @@ impl Partner {
             let (go, stay) =
                 std::mem::take(&mut c.held).into_iter().partition::<VecDeque<_>, _>(|p| p.kind() == on);
             c.held = stay;
+            let go: Vec<Parked> = if reversed { go.into_iter().rev().collect() } else { go.into() };
             for packet in go {
                 self.unpark(conn, packet, now);
             }

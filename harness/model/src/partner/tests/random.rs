@@ -39,6 +39,8 @@ fn action() -> impl Strategy<Value = Action> {
         (0..2000_u64).prop_map(Action::Delay),
         Just(Action::Replace(Vec::new())),
         Just(Action::Append(vec![1])),
+        Just(Action::Prepend(vec![1])),
+        Just(Action::Twice),
         any::<u8>().prop_map(Action::Code),
         any::<u16>().prop_map(Action::Id),
         Just(Action::OneByteSegments),
@@ -58,6 +60,7 @@ fn command() -> impl Strategy<Value = Command> {
         6 => rule,
         1 => Just(Command::ClearRules),
         3 => kind().prop_map(Command::Release),
+        1 => kind().prop_map(Command::ReleaseReversed),
         1 => Just(Command::Inject(vec![0xd0])),
         2 => (0..3_u8).prop_map(|qos| {
             Command::Publish(Message { topic: b"t".to_vec(), payload: Vec::new(), qos, retain: false })
@@ -136,7 +139,7 @@ proptest! {
         }
         // Everything kept back can be let go, and the counting comes out even.
         for kind in PacketType::ALL {
-            bench.partner.release(kind, bench.now);
+            bench.partner.release(kind, false, bench.now);
             bench.follow();
         }
         let _ = bench.partner.command(Command::Resume, bench.now);

@@ -33,6 +33,36 @@ fn held_until_released_while_others_pass() {
 }
 
 #[test]
+fn what_was_held_last_can_go_first() {
+    let mut bench = ready(Rule::to_module(PUBACK, Action::Hold));
+    (1..=3).for_each(|id| qos1(&mut bench, id));
+    bench.order(Command::ReleaseReversed(PUBACK));
+    assert_eq!(bench.heard(1), [3, 2, 1].map(|id| Body::PubAck(ack(id))));
+    qos1(&mut bench, 4);
+    assert_eq!(bench.heard(1), [Body::PubAck(ack(4))], "the rule has ended");
+}
+
+#[test]
+fn twice_and_behind_something_else_in_one_segment() {
+    let mut bench = ready(Rule::to_module(PUBACK, Action::Twice).once());
+    bench.order(Command::Rule(Rule::to_module(PUBACK, Action::Prepend(b"!".to_vec())).once()));
+    (1..=2).for_each(|id| qos1(&mut bench, id));
+    let expected: [&[u8]; 2] = [b"\x40\x02\x00\x01\x40\x02\x00\x01", b"!\x40\x02\x00\x02"];
+    assert_eq!(bench.sent[&1], expected);
+}
+
+#[test]
+fn nobody_is_owed_the_answer_of_a_session_that_ended() {
+    let mut bench = Bench::new();
+    bench.answers = false;
+    bench.connected(1, "c", true);
+    bench.say(1, subscribe(1, &[("t", 1)]));
+    assert_eq!(bench.partner.owed(), 1);
+    bench.lose(1);
+    assert_eq!(bench.partner.owed(), 0);
+}
+
+#[test]
 fn cleared_rules_leave_what_is_held() {
     let mut bench = ready(Rule::to_module(PUBACK, Action::Hold));
     qos1(&mut bench, 1);

@@ -1,0 +1,105 @@
+//! Several publications under way, and acknowledgements that come twice or in another order.
+
+use atspec_model::{
+    case::{Case, Context, Expect, Op, Unmet},
+    judge::{View, WirePacket},
+    mqtt::PacketType,
+    partner::{Action, Command, Rule},
+};
+
+use crate::{session::withhold, told::*, words::*};
+
+use PacketType::{PubAck, PubComp, PubRec, PubRel, Publish, SubAck};
+
+pub(crate) fn cases(cx: &Context<'_>) -> Vec<Case> {
+    let mut cases = vec![pubrel_order(cx), pubrec_twice(cx)];
+    cases.extend(twice(cx));
+    cases
+}
+
+/// The first publication's PUBREC is kept back until its command gave up, so that a module whose commands wait can be brought
+/// here too. One that has a single publication in flight has no order to keep: then there is one PUBREC.
+fn pubrel_order(cx: &Context<'_>) -> Case {
+    let t = topic(cx, "out");
+    case(
+        "inflight/pubrel-order",
+        "PUBRELs go out in the order in which the PUBRECs came, also where that is not the order of the publications",
+        &["MQTT-4.6.0-4", "MQTT-4.3.3-1"],
+    )
+    .steps(then(connected(cx), [Broker(Command::Rule(Rule::to_module(PubRec, Action::Hold)))]))
+    .steps([NoSuccess(send(cx, &t, 2, "the first")), NoSuccess(send(cx, &t, 2, "the second"))])
+    .steps([Broker(Command::ReleaseReversed(PubRec)), Idle { seconds: 3 }])
+    .expect([Expect::new("the first PUBREL of each publication in the order of the first PUBRECs", |view| {
+        let (due, came) = (firsts(view.to_module(PubRec)), firsts(view.from_module(PubRel)));
+        let ids = |packets: &[&WirePacket]| packets.iter().filter_map(|p| p.packet.id()).collect::<Vec<_>>();
+        // What was given up may have no PUBREL; the rest keeps its order.
+        let wanted: Vec<u16> = ids(&due).into_iter().filter(|id| ids(&came).contains(id)).collect();
+        match came.iter().zip(&wanted).find(|(p, id)| p.packet.id() != Some(**id)) {
+            Some((p, id)) => Err(Unmet::at(format!("{} where id {id} was due", p.packet), p.at)),
+            None => Ok(()),
+        }
+    })])
+}
+
+/// The first packet of each id.
+fn firsts<'v>(packets: impl Iterator<Item = &'v WirePacket>) -> Vec<&'v WirePacket> {
+    let mut seen: Vec<&WirePacket> = Vec::new();
+    for packet in packets {
+        if seen.iter().all(|p| p.packet.id() != packet.packet.id()) {
+            seen.push(packet);
+        }
+    }
+    seen
+}
+
+fn pubrec_twice(cx: &Context<'_>) -> Case {
+    let t = topic(cx, "out");
+    case(
+        "inflight/pubrec-twice",
+        "a publication whose PUBREC comes twice completes, and is not sent again once its PUBREL is out",
+        &["MQTT-4.3.3-1"],
+    )
+    .steps(then(connected(cx), [Broker(Command::Rule(Rule::to_module(PubRec, Action::Twice).once()))]))
+    .steps([Check(send(cx, &t, 2, "recorded twice")), Quiet])
+    .expect([publications(vec![sent(&t, 2, "recorded twice")]), not_after_pubrel()])
+}
+
+/// No PUBLISH goes out again once its PUBREL is out.
+pub(crate) fn not_after_pubrel() -> Expect {
+    Expect::new("no PUBLISH with the packet id of a PUBREL before it", |view: &View<'_>| {
+        let Some(released) = view.from_module(PubRel).next() else { return Ok(()) };
+        let late = |p: &&WirePacket| p.at > released.at && p.packet.id() == released.packet.id();
+        match view.from_module(Publish).find(late) {
+            Some(p) => Err(Unmet::at(p.packet.to_string(), p.at)),
+            None => Ok(()),
+        }
+    })
+}
+
+/// An acknowledgement that comes twice says nothing of the next operation. Where success is told before it, nothing shows.
+fn twice(cx: &Context<'_>) -> Vec<Case> {
+    let (t, u) = (topic(cx, "twice"), topic(cx, "next"));
+    let of = |packet: PacketType, first: Op, next: Op| {
+        let tells =
+            exchanges(cx.profile, &next.step).last().is_none_or(|e| e.is_certain(next.qos().unwrap_or(0)));
+        let told_early =
+            format!("success of `{}` may be told before {packet} on {}", next.step, cx.profile.name);
+        let name = packet.name().to_lowercase();
+        case(
+            &format!("inflight/{name}-twice"),
+            &format!("a {packet} that comes twice is not taken for that of the next command"),
+            &[],
+        )
+        .steps(then(
+            connected(cx),
+            [Broker(Command::Rule(Rule::to_module(packet, Action::Twice).once())), Do(first)],
+        ))
+        .steps([Quiet, withhold(packet), NoSuccess(next)])
+        .unless((!tells).then_some(told_early))
+    };
+    vec![
+        of(PubAck, send(cx, &t, 1, "acknowledged twice"), send(cx, &t, 1, "never acknowledged")),
+        of(PubComp, send(cx, &t, 2, "completed twice"), send(cx, &t, 2, "never completed")),
+        of(SubAck, subscribe(&t, 1), subscribe(&u, 1)),
+    ]
+}

@@ -1,0 +1,208 @@
+//! Texts beyond ASCII. No document says that its commands take them, so they may be refused; what goes out is UTF-8, whole, in
+//! its field, and under its flag.
+
+use atspec_model::{
+    case::{Await, Case, Context, Expect, Op, Step, Unmet},
+    judge::View,
+    mqtt::{Body, Connect, PacketType},
+    partner::{Command, Message},
+    text::visible,
+};
+
+use crate::{told::*, words::*};
+
+/// Two bytes, three bytes and four in a row.
+const BEYOND: &str = "ü温𝄞";
+
+/// U+FEFF, a character like any other (1.5.3).
+const BOM: &str = "\u{feff}";
+
+pub(crate) fn cases(cx: &Context<'_>) -> Vec<Case> {
+    let mut cases = connecting(cx);
+    cases.extend(topics(cx));
+    cases.extend([printed_with_bom(cx)]);
+    cases
+}
+
+/// CONNECT with one field beyond ASCII, or none at all.
+fn connecting(cx: &Context<'_>) -> Vec<Case> {
+    let b = cx.bindings;
+    let of = |name: &str, asks: &str, cites: &[&str], s: Session<'_>, expect: Vec<Expect>| {
+        // A refused command leaves the right one before in force, or nothing: then nobody's credentials are in CONNECT.
+        Case {
+            anonymous: true,
+            ..case(
+                &format!("text/{name}"),
+                &format!("{asks} beyond ASCII stands whole in CONNECT, or is refused"),
+                cites,
+            )
+        }
+        .steps(then(session(cx).configured(), s.commands().map(Try)))
+        .steps([Quiet, Probe])
+        .expect(expect)
+    };
+    // As long as before, since a document may have a maximum.
+    let beyond = |text: &str| format!("{}{BEYOND}", text.get(BEYOND.len()..).unwrap_or_default());
+    let (client, user, password) = (beyond(&b.client), beyond(&b.username), beyond(&b.password));
+    let will = beyond(&topic(cx, "will"));
+    let s = || session(cx);
+    let own = |value: &str| value.as_bytes().to_vec();
+    let (id, name, word, last) = (own(&client), own(&user), own(&password), own(&will));
+    let others = [own(&b.username), own(&b.password)];
+    vec![
+        of(
+            "client-id",
+            "a client id",
+            &["MQTT-3.1.3-3", "MQTT-3.1.3-4", "MQTT-1.5.3-1"],
+            s().choosing("client", &client),
+            vec![
+                if_connected("the client id first", move |c| {
+                    !others.iter().any(|o| c.client_id.as_bytes() == o)
+                }),
+                if_connected("the client id as given", move |c| c.client_id.as_bytes() == id).should(),
+            ],
+        ),
+        of(
+            "username",
+            "a user name",
+            &[
+                "MQTT-3.1.3-11",
+                "MQTT-1.5.3-1",
+                "MQTT-1.5.3-2",
+                "MQTT-3.1.2-18",
+                "MQTT-3.1.2-19",
+                "MQTT-3.1.2-22",
+            ],
+            s().choosing("username", &user),
+            vec![
+                if_connected("the user name as given", move |c| {
+                    c.username.as_ref().is_some_and(|u| u.as_bytes() == name)
+                })
+                .should(),
+            ],
+        ),
+        of(
+            "password",
+            "a password",
+            &["MQTT-3.1.2-20", "MQTT-3.1.2-21"],
+            s().choosing("password", &password),
+            vec![if_connected("the password as given", move |c| c.password.as_ref() == Some(&word)).should()],
+        ),
+        of(
+            "will-topic",
+            "a will topic",
+            &["MQTT-3.1.3-10", "MQTT-1.5.3-1", "MQTT-3.1.2-9"],
+            s().will(&will, 1, false),
+            vec![
+                if_connected("the will topic as given", move |c| {
+                    c.will.as_ref().is_some_and(|w| w.topic.as_bytes() == last)
+                })
+                .should(),
+            ],
+        ),
+    ]
+}
+
+/// Where all commands were answered with success, the last CONNECT has this.
+fn if_connected(what: &str, has: impl Fn(&Connect) -> bool + Send + Sync + 'static) -> Expect {
+    let expect = connect_has(what, has);
+    Expect::new(format!("{}, or a refusal", expect.what), move |view| {
+        let claimed = view.steps.iter().flat_map(|step| &step.dialogues).all(|told| told.outcome.claimed());
+        if claimed { (expect.check)(view) } else { Ok(()) }
+    })
+}
+
+fn topics(cx: &Context<'_>) -> Vec<Case> {
+    let (t, bom) = (topic(cx, BEYOND), topic(cx, &format!("{BOM}marked")));
+    let publishing = |name: &str, asks: &str, cites: &[&str], t: &str| {
+        case(&format!("text/{name}"), asks, cites)
+            .steps(then(connected(cx), [Try(send(cx, t, 1, "beyond")), Quiet, Probe]))
+            .expect([sent_whole(PacketType::Publish, vec!["publish", "publish-data"], t).should()])
+    };
+    let filtering = |name: &str, cites: &[&str], kind: PacketType, step: &'static str, steps: Vec<Step>| {
+        let asks = format!("a filter beyond ASCII stands whole in {kind}, or is refused");
+        case(&format!("text/{name}"), &asks, cites)
+            .steps(then(connected(cx), steps))
+            .steps([Quiet, Probe])
+            .expect([sent_whole(kind, vec![step], &t).should()])
+    };
+    let made = Try(subscribe(&t, 1));
+    let ended: Op = unsubscribe(&t);
+    vec![
+        publishing(
+            "topic",
+            "a topic beyond ASCII stands whole in PUBLISH, or is refused",
+            &["MQTT-3.3.2-1", "MQTT-1.5.3-1", "MQTT-1.5.3-2", "MQTT-4.7.3-2"],
+            &t,
+        ),
+        publishing(
+            "topic-bom",
+            "the bytes EF BB BF in a topic stand in PUBLISH, or it is refused",
+            &[],
+            &bom,
+        ),
+        filtering(
+            "filter",
+            &["MQTT-3.8.3-1", "MQTT-1.5.3-1"],
+            PacketType::Subscribe,
+            "subscribe",
+            vec![made.clone()],
+        ),
+        filtering(
+            "unsubscribe-filter",
+            &["MQTT-3.10.3-1", "MQTT-1.5.3-1"],
+            PacketType::Unsubscribe,
+            "unsubscribe",
+            vec![made, Try(ended)],
+        ),
+    ]
+}
+
+/// A packet of the type with this topic or filter, where the command was answered with success.
+fn sent_whole(kind: PacketType, steps: Vec<&'static str>, topic: &str) -> Expect {
+    let topic = topic.as_bytes().to_vec();
+    Expect::new(
+        format!("{kind} with the topic as given, where the command succeeds"),
+        move |view: &View<'_>| {
+            let claimed = steps.iter().flat_map(|step| told(view, step)).any(|told| told.outcome.claimed());
+            let named = |body: &Body| match body {
+                Body::Publish(publish) => publish.topic.as_bytes() == topic,
+                Body::Subscribe(subscribe) => subscribe.filters.iter().any(|(f, _)| f.as_bytes() == topic),
+                Body::Unsubscribe(unsubscribe) => unsubscribe.filters.iter().any(|f| f.as_bytes() == topic),
+                _ => false,
+            };
+            if !claimed || view.from_module(kind).any(|p| named(&p.packet.body)) {
+                return Ok(());
+            }
+            let seen = view.from_module(kind).last();
+            Err(seen.map_or_else(|| Unmet::missing("none"), |p| Unmet::at(p.packet.to_string(), p.at)))
+        },
+    )
+}
+
+/// How characters beyond ASCII are printed no document says; but what is printed without U+FEFF has lost it.
+fn printed_with_bom(cx: &Context<'_>) -> Case {
+    let filter = topic(cx, "bom/#");
+    let (with, without) = (topic(cx, &format!("bom/{BOM}x")), topic(cx, "bom/x"));
+    let message =
+        Message { topic: with.clone().into_bytes(), payload: b"marked".to_vec(), qos: 0, retain: false };
+    case(
+        "text/bom-received",
+        "a message on a topic with the bytes EF BB BF is printed with them",
+        &["MQTT-1.5.3-3"],
+    )
+    .steps(then(
+        subscribed(cx, &filter, 0),
+        [Broker(Command::Publish(message)), Wait(Await::Messages(1)), Quiet],
+    ))
+    .expect([
+        Expect::new("a topic that has not lost EF BB BF", move |view| {
+            let stripped = |topic: &[u8]| topic == without.as_bytes();
+            match view.messages.iter().find(|m| stripped(&m.topic)) {
+                Some(m) => Err(Unmet::at(format!("topic \"{}\"", visible(&m.topic)), m.at)),
+                None => Ok(()),
+            }
+        }),
+        printed(vec![(with, b"marked".to_vec())]).should(),
+    ])
+}
