@@ -109,7 +109,13 @@ fn refused_or_exact(cx: &Context<'_>, op: &Op) -> Expect {
                 Some(difference) => Err(Unmet::at(difference, at)),
                 None => Ok(()),
             },
-            None if claimed(view, index) => Err(Unmet::missing("success, although nothing was sent")),
+            None if claimed(view, index) => Err(match view.from_module(PacketType::Publish).next() {
+                Some(p) => {
+                    let observed = format!("success, and {} on another topic", p.packet);
+                    Unmet::at(observed, p.at).citing(clauses_of(view, "topic"))
+                }
+                None => Unmet::missing("success, although nothing was sent"),
+            }),
             None => Ok(()),
         }
     })

@@ -477,18 +477,37 @@ pub(crate) fn sent(topic: &str, qos: u8, payload: impl AsRef<[u8]>) -> Sent {
 }
 
 impl Sent {
-    fn differs(&self, seen: &Publish) -> Option<String> {
+    /// What differs: the argument it comes from, and words for it.
+    fn differs(&self, seen: &Publish) -> Option<(&'static str, String)> {
         if seen.topic.as_bytes() != self.topic.as_bytes() {
-            return Some(format!("topic {:?} instead of {:?}", seen.topic, self.topic));
+            return Some(("topic", format!("topic {:?} instead of {:?}", seen.topic, self.topic)));
         }
         if seen.qos != self.qos {
-            return Some(format!("QoS {} instead of {}", seen.qos, self.qos));
+            return Some(("qos", format!("QoS {} instead of {}", seen.qos, self.qos)));
         }
         if seen.retain != self.retain {
-            return Some(format!("RETAIN {} instead of {}", u8::from(seen.retain), u8::from(self.retain)));
+            let retain = |flag| u8::from(flag);
+            return Some((
+                "retain",
+                format!("RETAIN {} instead of {}", retain(seen.retain), retain(self.retain)),
+            ));
         }
-        difference(&self.payload, &seen.payload)
+        difference(&self.payload, &seen.payload).map(|difference| ("payload", difference))
     }
+}
+
+/// The clauses of an argument of the publishing commands; of these commands themselves where it has none, and for the payload,
+/// which some of their clauses are about.
+pub(crate) fn clauses_of(view: &View<'_>, argument: &str) -> Vec<String> {
+    let steps = ["publish", "publish-data"];
+    let own = steps.iter().filter_map(|step| view.profile.argument(step, argument)).flat_map(|a| &a.cites);
+    let mut clauses: Vec<String> = own.cloned().collect();
+    if clauses.is_empty() || argument == "payload" {
+        let commands = steps.iter().filter_map(|step| view.profile.steps.get(*step));
+        clauses.extend(commands.flat_map(|step| &step.exchanges).flat_map(|exchange| exchange.cites.clone()));
+    }
+    clauses.dedup();
+    clauses
 }
 
 /// Exactly these publications on the wire, in this order. Re-sent ones are not counted.
@@ -516,9 +535,13 @@ pub(crate) fn publications(wanted: Vec<Sent>) -> Expect {
                 let observed = list(seen.iter().map(|(p, _)| p.packet.to_string()));
                 return Err(Unmet::missing(format!("{} of {} came: {observed}", seen.len(), wanted.len())));
             };
-            if let Some(difference) = want.differs(publish) {
+            if let Some((argument, difference)) = want.differs(publish) {
                 let which = if wanted.len() > 1 { format!("number {}: ", i + 1) } else { String::new() };
-                return Err(Unmet::at(format!("{which}{}: {difference}", packet.packet), packet.at));
+                let unmet = Unmet::at(format!("{which}{}: {difference}", packet.packet), packet.at);
+                let clauses = clauses_of(view, argument);
+                // Cases are about payloads; another field that differs is that field's fault, whatever a case is about.
+                let own = argument == "payload";
+                return Err(if own { unmet.besides(clauses) } else { unmet.citing(clauses) });
             }
         }
         match seen.get(wanted.len()) {
@@ -580,7 +603,9 @@ pub(crate) fn acknowledged(qos: u8) -> Expect {
                 let answers =
                     view.from_module(*kind).filter(|p| p.at > *at && p.packet.id() == Some(*id)).count();
                 if answers != 1 {
-                    return Err(Unmet::at(format!("{answers} {kind} for the message with id {id}"), *at));
+                    let own = if qos == 1 { "MQTT-4.3.2-2" } else { "MQTT-4.3.3-2" };
+                    let observed = format!("{answers} {kind} for the message with id {id}");
+                    return Err(Unmet::at(observed, *at).besides(vec![own.to_owned()]));
                 }
             }
         }

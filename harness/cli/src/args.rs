@@ -28,6 +28,7 @@ pub(crate) enum Command {
     Capture(CaptureArgs),
     Check(CheckArgs),
     Emulate(EmulateArgs),
+    Bite(BiteArgs),
 }
 
 /// Drive modules through the cases and write the reports
@@ -236,6 +237,35 @@ pub(crate) struct EmulateArgs {
     /// Multiplies every time of the document; give the same to `atspec run`
     #[arg(long, value_name = "F", default_value_t = 1.0, value_parser = factor)]
     pub(crate) clock_factor: f64,
+}
+
+/// Prove that the cases can fail: drive modules with one known defect each, and see which cases catch it
+///
+/// Every deviant (an emulated module with exactly one defect) is driven through all cases of its module. The cases that its file
+/// names must go red, and no other may that has nothing to do with the clauses it breaks; the module without a defect must be
+/// all green. Exits with 1 where a deviant survives or something surprises.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  atspec bite                                          every deviant of every built-in module
+  atspec bite --module l506 --only 'l506-cache-*'      some of them
+  atspec bite --format json | jq '.deviants[] | select(.missed != [])'
+  atspec bite --readme README.md                       and the score into the README")]
+pub(crate) struct BiteArgs {
+    /// Built-in module whose deviants are driven; every built-in one where none is given
+    #[arg(long, value_name = "NAME")]
+    pub(crate) module: Vec<String>,
+    /// Only deviants whose name matches; may be given several times
+    #[arg(long, value_name = "DEVIANT-GLOB")]
+    pub(crate) only: Vec<String>,
+    /// How many modules are driven side by side; 20 for each core by default, since they mostly wait
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) jobs: Option<u16>,
+    /// How
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(crate) format: Format,
+    /// Write the score with its date between `<!-- bite:begin -->` and `<!-- bite:end -->` of this file
+    #[arg(long, value_name = "FILE.md")]
+    pub(crate) readme: Option<PathBuf>,
 }
 
 fn factor(text: &str) -> Result<f64, String> {

@@ -5,6 +5,7 @@
 #![cfg_attr(test, expect(clippy::unwrap_used, reason = "a test panics to fail"))]
 
 mod args;
+mod bite;
 mod capture;
 mod check;
 mod coverage;
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
         Command::Capture(args) => capture::capture(&args),
         Command::Check(args) => check::check(&args),
         Command::Emulate(args) => emulate::emulate(&args),
+        Command::Bite(args) => bite::bite(&args),
     };
     match outcome {
         Ok(code) => ExitCode::from(code),

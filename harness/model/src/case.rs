@@ -340,7 +340,7 @@ pub struct Expect {
 pub type Check = Box<dyn Fn(&View<'_>) -> Result<(), Unmet> + Send + Sync>;
 
 /// Why an expectation is not met.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Unmet {
     /// What was seen instead.
     pub observed: String,
@@ -348,22 +348,40 @@ pub struct Unmet {
     pub at: Option<usize>,
     /// The requirement was not provoked, rather than broken.
     pub inconclusive: bool,
+    /// Clauses, where what was seen tells more narrowly which are broken.
+    pub clauses: Vec<String>,
+    /// Clauses that may be broken as well as those that the expectation is about.
+    pub besides: Vec<String>,
 }
 
 impl Unmet {
     /// Broken, seen at an event.
     pub fn at(observed: impl Into<String>, at: usize) -> Self {
-        Self { observed: observed.into(), at: Some(at), inconclusive: false }
+        Self { observed: observed.into(), at: Some(at), inconclusive: false, ..Self::default() }
     }
 
     /// Broken by something that did not come.
     pub fn missing(observed: impl Into<String>) -> Self {
-        Self { observed: observed.into(), at: None, inconclusive: false }
+        Self { observed: observed.into(), at: None, inconclusive: false, ..Self::default() }
     }
 
     /// Not provoked.
     pub fn not_provoked(observed: impl Into<String>) -> Self {
-        Self { observed: observed.into(), at: None, inconclusive: true }
+        Self { observed: observed.into(), at: None, inconclusive: true, ..Self::default() }
+    }
+
+    /// With clauses of its own; none leaves those of the expectation.
+    #[must_use]
+    pub fn citing(mut self, clauses: Vec<String>) -> Self {
+        self.clauses = clauses;
+        self
+    }
+
+    /// With clauses that may be broken as well.
+    #[must_use]
+    pub fn besides(mut self, clauses: Vec<String>) -> Self {
+        self.besides = clauses;
+        self
     }
 }
 

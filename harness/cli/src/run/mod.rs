@@ -3,12 +3,14 @@
 mod lane;
 mod plan;
 mod report;
+mod stand;
 
 use std::{sync::mpsc, thread};
 
 use atspec_model::verdict::Verdict;
 
-pub(crate) use plan::deviation;
+pub(crate) use plan::{EMULATED_CLOCK, MARGIN_MS, Port, deviation, ids_of};
+pub(crate) use stand::{Attempt, NoStand, Stand};
 
 use crate::{
     args::RunArgs,

@@ -9,7 +9,8 @@ use atspec_model::{
     profile::Profile,
     timeline::{Bindings, Settings},
 };
-use atspec_rig::link::Address;
+use atspec_rig::{bench::Options, link::Address};
+use atspec_suites::Catalogue;
 
 use crate::{
     args::RunArgs,
@@ -20,10 +21,10 @@ use crate::{
 };
 
 /// The clock factor of built-in emulated modules.
-const EMULATED_CLOCK: f64 = 0.04;
+pub(crate) const EMULATED_CLOCK: f64 = 0.04;
 
 /// What the bench itself may be late by, in ms; never multiplied.
-const MARGIN_MS: u64 = 2000;
+pub(crate) const MARGIN_MS: u64 = 2000;
 
 /// A checked run.
 #[derive(Debug)]
@@ -45,7 +46,7 @@ pub(crate) struct Lane {
     pub(crate) profile: Arc<Profile>,
     pub(crate) port: Port,
     /// Makes each case for its run.
-    pub(crate) catalogue: atspec_suites::Catalogue,
+    pub(crate) catalogue: Catalogue,
     /// Ids of the chosen cases, in order.
     pub(crate) cases: Vec<String>,
     /// Ids of the cases of the chosen policies, in order; they come last.
@@ -107,7 +108,7 @@ impl Plan {
                 ids_of(&profile).map(|(_, id)| id).filter(|id| selection.takes(id)).collect();
             let policies = of_policies(&profile).into_iter().filter(|id| selection.takes(id)).collect();
             let port = port(&args.port, &profile.name)?;
-            let catalogue = atspec_suites::Catalogue::new(&profile);
+            let catalogue = Catalogue::new(&profile);
             lanes.push(Lane { profile: Arc::new(profile), port, catalogue, cases, policies });
         }
         let clock_factor = args.clock_factor.unwrap_or(if real { 1.0 } else { EMULATED_CLOCK });
@@ -123,10 +124,23 @@ impl Plan {
             settings: Settings { clock_factor, margin_ms: MARGIN_MS },
         })
     }
+
+    /// The bench of a module on a port.
+    pub(crate) fn options(&self, port: Address) -> Options {
+        Options {
+            port,
+            baud: self.baud,
+            listen: self.listen,
+            advertise: self.advertise.clone(),
+            broker: self.broker.clone(),
+            settings: self.settings,
+            seed: self.seed,
+        }
+    }
 }
 
 /// Every case id of a module, as (module, id).
-fn ids_of(profile: &Profile) -> impl Iterator<Item = (String, String)> + use<> {
+pub(crate) fn ids_of(profile: &Profile) -> impl Iterator<Item = (String, String)> + use<> {
     let bindings = Bindings::default();
     let cases = atspec_suites::cases(&Context { profile, bindings: &bindings });
     let module = profile.name.clone();

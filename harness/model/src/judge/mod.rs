@@ -63,7 +63,9 @@ pub fn judge(case: &Case, profile: &Profile, timeline: &Timeline) -> Judgement {
     if let Some(judgement) = bench(&view) {
         return judgement;
     }
-    let mut findings = steps::judge(case, &view);
+    // A malformed packet is nearer the cause than what became of it.
+    let mut findings = rules::malformed(&view);
+    findings.extend(steps::judge(case, &view));
     let complete = case.steps.len() == view.steps.len() && view.steps.iter().all(|s| s.done);
     // What a case waits for in vain ends it, and its expectations say what is missing.
     let in_vain =
@@ -127,11 +129,32 @@ fn expectations(case: &Case, view: &View<'_>) -> Vec<Finding> {
             (false, Level::Must) => Verdict::Fail,
             (false, _) => Verdict::Warning,
         };
-        let mut finding = Finding::new(verdict, &expect.what, unmet.observed).citing(&expect.cites);
+        let own = if unmet.clauses.is_empty() { expect.cites.clone() } else { unmet.clauses };
+        // Whatever the case is about, a message also has to be printed as documented.
+        let mut more = unmet.besides;
+        if expect.of_messages {
+            more.extend_from_slice(&view.profile.message.cites);
+        }
+        let clauses = if more.is_empty() { own } else { besides(own, case, view, &more) };
+        let mut finding = Finding::new(verdict, &expect.what, unmet.observed).citing(clauses);
         finding.at = unmet.at;
         findings.push(finding);
     }
     findings
+}
+
+/// Clauses that may be broken instead of those that the case is about, besides these: `own`, or the case's where there are none.
+/// Of a case that only warns no statement of MQTT is named: nothing says yet that one is broken.
+fn besides(own: Vec<String>, case: &Case, view: &View<'_>, more: &[String]) -> Vec<String> {
+    let firm = |cite: &String| case.level == Level::Must || !cite.starts_with("MQTT-");
+    let mut all =
+        if own.is_empty() { case.all_cites(view.profile).into_iter().filter(firm).collect() } else { own };
+    for cite in more {
+        if !all.contains(cite) {
+            all.push(cite.clone());
+        }
+    }
+    all
 }
 
 /// The firmest finding decides; a case that binds only as a SHOULD never fails, it warns.

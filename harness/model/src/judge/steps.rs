@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Finding, Serial, StepView, Told, View};
+use super::{Finding, Serial, StepView, Told, View, besides};
 use crate::{
     at::{Heard, Item, Outcome, Stage},
     case::{Case, Op, Step},
@@ -26,21 +26,24 @@ pub(super) fn judge(case: &Case, view: &View<'_>) -> Vec<Finding> {
                 findings.extend(without_effect(op, seen, view));
             }
             Step::Check(op) => {
-                findings.extend(subject(op, seen, view));
-                findings.extend(without_effect(op, seen, view));
+                findings.extend(subject(case, op, seen, view));
+                findings
+                    .extend(without_effect(op, seen, view).map(|f| f.citing(of_command(case, seen, view))));
             }
             Step::Refuse(op) => {
                 findings.extend(no_success(op, seen, view));
                 findings.extend(nothing_sent(op, seen, view));
                 findings.extend(some_answer(seen, view));
-                findings.extend(port_answers(seen));
+                findings.extend(port_answers(case, seen, view));
             }
             Step::NoSuccess(op) => {
                 // Where success may be told before it is certain, it says nothing of what did not come.
                 if seen.dialogues.last().is_none_or(|told| told.certain) {
-                    findings.extend(no_success(op, seen, view));
+                    // The case may be about something else than this command.
+                    findings
+                        .extend(no_success(op, seen, view).map(|f| f.citing(of_command(case, seen, view))));
                 }
-                findings.extend(port_answers(seen));
+                findings.extend(port_answers(case, seen, view));
             }
             Step::Spoilt { op, may_succeed, .. } => {
                 findings.extend(not_begun(op, seen));
@@ -50,18 +53,28 @@ pub(super) fn judge(case: &Case, view: &View<'_>) -> Vec<Finding> {
             }
             Step::Beyond(op) => {
                 if !seen.claimed() {
-                    findings.extend(nothing_sent(op, seen, view));
+                    findings
+                        .extend(nothing_sent(op, seen, view).map(|f| f.citing(of_command(case, seen, view))));
                 }
-                findings.extend(port_answers(seen));
+                findings.extend(port_answers(case, seen, view));
             }
-            Step::Held { packet, op } => findings.extend(held(*packet, op, seen, view)),
-            Step::Probe => findings.extend(port_answers(seen)),
+            Step::Held { packet, op } => {
+                findings
+                    .extend(held(*packet, op, seen, view).map(|f| f.citing(of_command(case, seen, view))));
+            }
+            Step::Probe => findings.extend(port_answers(case, seen, view)),
             Step::Broker(_) => findings.extend(obeyed(seen)),
             Step::Await(_) => findings.extend(came(seen)),
             Step::Try(_) | Step::Pause(_) | Step::Quiet | Step::Idle { .. } => {}
         }
         if let Some(op) = step.op() {
-            findings.extend(cause(op, seen, view, hidden));
+            let early = cause(op, seen, view, hidden);
+            // A connection that nobody knows may be the module's, spoilt by what the case is about.
+            let known = |finding: Finding| match view.strangers {
+                0 => finding,
+                _ => finding.citing(of_command(case, seen, view)),
+            };
+            findings.extend(early.map(known));
         }
     }
     findings
@@ -72,7 +85,8 @@ fn means(op: &Op, seen: &StepView) -> Option<Finding> {
     let told = seen.dialogues.iter().find(|t| !t.outcome.succeeded())?;
     let silent = !told.outcome.answered();
     let verdict = if silent && told.known == Known::Full { Verdict::Fail } else { Verdict::Inconclusive };
-    Some(unanswered(verdict, op, told, seen))
+    // Whatever the case is about, it is not this command.
+    Some(unanswered(verdict, op, told, seen).citing(&told.cites))
 }
 
 /// The exchanges before the last one are only means.
@@ -83,16 +97,27 @@ fn not_begun(op: &Op, seen: &StepView) -> Option<Finding> {
 }
 
 /// The subject: the documented lines, in the documented order.
-fn subject(op: &Op, seen: &StepView, view: &View<'_>) -> Option<Finding> {
+fn subject(case: &Case, op: &Op, seen: &StepView, view: &View<'_>) -> Option<Finding> {
     if let Some(told) = seen.dialogues.iter().find(|t| !t.outcome.succeeded()) {
-        return Some(unanswered(firmness(told), op, told, seen));
+        return Some(unanswered(firmness(told), op, told, seen).citing(of_subject(case, told, view)));
     }
     if let Some((told, info)) = seen.dialogues.iter().find_map(|t| Some((t, t.missing_info.clone()?))) {
         let expected = format!("`{info}` in the answer to `{}`", text::shortened(&told.line, 80));
         let finding = Finding::new(firmness(told), expected, "no such line before the final result code");
-        return Some(finding.at(told.asked));
+        return Some(finding.citing(of_subject(case, told, view)).at(told.asked));
     }
     seen.dialogues.iter().filter(|t| t.known == Known::Full).find_map(|told| out_of_order(told, view))
+}
+
+/// Where the subject is not answered as documented, the fault may lie in what the case is about, or in the dialogue of its
+/// command.
+fn of_subject(case: &Case, told: &Told, view: &View<'_>) -> Vec<String> {
+    besides(Vec::new(), case, view, &told.cites)
+}
+
+/// The same for the last command of a step.
+fn of_command(case: &Case, seen: &StepView, view: &View<'_>) -> Vec<String> {
+    besides(Vec::new(), case, view, seen.dialogues.last().map_or(&[], |told| &told.cites))
 }
 
 /// Final result code, result line and prompt come in the documented order.
@@ -102,7 +127,7 @@ fn out_of_order(told: &Told, view: &View<'_>) -> Option<Finding> {
     let finding = |first: String, second: String, at: &Heard| {
         let expected = format!("{first} first, then {second}");
         let finding = Finding::new(Verdict::Fail, expected, format!("{second} before {first}"));
-        Some(finding.at(view.event_of(at).unwrap_or(told.asked)))
+        Some(finding.citing(&told.cites).at(view.event_of(at).unwrap_or(told.asked)))
     };
     match (&o.result, told.first) {
         (Some(result), First::Answer) if o.result_first => {
@@ -138,7 +163,8 @@ fn without_effect(op: &Op, seen: &StepView, view: &View<'_>) -> Option<Finding> 
         return None;
     }
     let expected = format!("{} to come true", show(claim));
-    Some(Finding::new(Verdict::Fail, expected, format!("no {needed} followed")).at(told.asked))
+    let finding = Finding::new(Verdict::Fail, expected, format!("no {needed} followed"));
+    Some(finding.citing(&told.cites).at(told.asked))
 }
 
 /// The broker's packet that ends the operation of a step; none where there is none to wait for.
@@ -201,7 +227,12 @@ fn no_success(op: &Op, seen: &StepView, view: &View<'_>) -> Option<Finding> {
 /// DISCONNECT of a command before that may arrive late, is not the refused command's.
 fn nothing_sent(op: &Op, seen: &StepView, view: &View<'_>) -> Option<Finding> {
     let within = |at: usize| (seen.begin..seen.end).contains(&at);
-    let expected = format!("nothing sent for a refused command ({op})");
+    let refused = |told: &Told| told.outcome.refusal.is_some() || told.outcome.failure.is_some();
+    let expected = if seen.dialogues.last().is_some_and(refused) {
+        format!("nothing sent for a refused command ({op})")
+    } else {
+        format!("nothing sent without success ({op})")
+    };
     let sent = view.packets.iter().filter(|p| p.from == Side::Module && within(p.at));
     let own = |kind: PacketType| {
         matches!(
@@ -225,17 +256,20 @@ fn some_answer(seen: &StepView, view: &View<'_>) -> Option<Finding> {
         let other = others.find(|word| word.read(line).is_some())?;
         let expected = format!("a refusal of `{}`", text::shortened(&told.line, 80));
         let observed = format!("`{}`, which is the word of another command", other.source());
-        return Some(Finding::new(Verdict::Fail, expected, observed).at(*at));
+        return Some(Finding::new(Verdict::Fail, expected, observed).citing(&told.cites).at(*at));
     }
     let expected = format!("a final result code for `{}`", text::shortened(&told.line, 80));
-    Some(Finding::new(Verdict::Warning, expected, "no answer at all").at(told.asked))
+    let finding = Finding::new(Verdict::Warning, expected, "no answer at all");
+    Some(finding.citing(&told.cites).at(told.asked))
 }
 
 /// After something went wrong the port must still answer.
-fn port_answers(seen: &StepView) -> Option<Finding> {
+fn port_answers(case: &Case, seen: &StepView, view: &View<'_>) -> Option<Finding> {
     let told = seen.probes.last().filter(|t| !t.outcome.answered())?;
     let expected = format!("the port to answer `{}` afterwards", text::visible(&told.line));
-    Some(Finding::new(Verdict::Fail, expected, "no answer").at(told.asked))
+    // It is the command before that left the port dead.
+    let finding = Finding::new(Verdict::Fail, expected, "no answer").citing(of_command(case, seen, view));
+    Some(finding.at(told.asked))
 }
 
 /// The broker could do what the case asks of it.
@@ -335,7 +369,7 @@ fn cause(op: &Op, seen: &StepView, view: &View<'_>, hidden: bool) -> Option<Find
             view.strangers
         );
     }
-    Some(Finding::new(Verdict::Fail, expected, observed).at(at))
+    Some(Finding::new(Verdict::Fail, expected, observed).citing(&told.cites).at(at))
 }
 
 fn show(heard: &Heard) -> String {

@@ -105,13 +105,22 @@ fn publishes(view: &View<'_>, qos: u8) -> bool {
     from_module(view).filter_map(|p| p.packet.as_publish()).any(|publish| publish.qos == qos)
 }
 
-/// MQTT-4.3.2-1, 4.3.3-1: DUP is 0 when a PUBLISH is sent for the first time.
+/// MQTT-4.3.2-1, 4.3.3-1: DUP is 0 when a PUBLISH is sent for the first time. With DUP and another identifier a message that was
+/// sent before is no first sending: MQTT-2.3.1-3 has it keep its identifier.
 fn first_sending(view: &View<'_>, qos: u8) -> Option<Breach> {
     let mut sent: BTreeSet<(Option<u16>, &[u8])> = BTreeSet::new();
+    let mut messages: BTreeSet<(&[u8], &[u8])> = BTreeSet::new();
     from_module(view).find_map(|p| {
         let publish = p.packet.as_publish().filter(|publish| publish.qos == qos)?;
         let fresh = sent.insert((publish.id, &publish.payload));
-        (fresh && publish.dup).then(|| Breach::by(view, p, "nothing like it was sent before"))
+        let again = !messages.insert((publish.topic.as_bytes(), &publish.payload));
+        let what = if again {
+            "it was sent before, with another identifier"
+        } else {
+            "nothing like it was sent before"
+        };
+        let breach = (fresh && publish.dup).then(|| Breach::by(view, p, what))?;
+        Some(if again { breach.citing(&["MQTT-2.3.1-3"]) } else { breach })
     })
 }
 

@@ -57,7 +57,12 @@ impl Breach {
     }
 }
 
-/// Looks at every packet and every line of the case.
+/// What packets break by their bytes alone.
+pub(super) fn malformed(view: &View<'_>) -> Vec<Finding> {
+    packet::judge(view)
+}
+
+/// Looks at every packet and every line of the case, but for what is [`malformed`].
 pub(super) fn judge(case: &Case, view: &View<'_>) -> Vec<Finding> {
     let mut findings: Vec<Finding> = connection::unframed(view).into_iter().collect();
     for rule in tables() {
@@ -67,7 +72,6 @@ pub(super) fn judge(case: &Case, view: &View<'_>) -> Vec<Finding> {
                 .at(breach.at)
         }));
     }
-    findings.extend(packet::judge(view));
     findings.extend(connection::closed_unasked(case, view));
     findings.extend(serial::judge(view));
     findings

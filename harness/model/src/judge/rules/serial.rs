@@ -6,7 +6,7 @@ use crate::{
     at::{Item, LineTemplate},
     judge::{Finding, Serial, StepView, View},
     mqtt::Body,
-    profile::Known,
+    profile::{Exchange, Known},
     text,
     timeline::What,
     verdict::Verdict,
@@ -40,7 +40,10 @@ fn unanswered_clearing_up(view: &View<'_>) -> Option<Finding> {
             What::Sent { bytes, .. } => sent = bytes.trim_ascii_end(),
             What::Silence { awaited, .. } if !owes_nothing(view, sent) => {
                 let expected = format!("`{}` answered while the bench clears up", text::shortened(sent, 60));
-                return Some(Finding::new(Verdict::Fail, expected, format!("no {awaited}")).at(at));
+                let finding = Finding::new(Verdict::Fail, expected, format!("no {awaited}"));
+                return Some(
+                    finding.citing(exchange_of(view, sent).into_iter().flat_map(|e| &e.cites)).at(at),
+                );
             }
             _ => {}
         }
@@ -50,10 +53,14 @@ fn unanswered_clearing_up(view: &View<'_>) -> Option<Finding> {
 
 /// Whether the document promises no answer to a command.
 fn owes_nothing(view: &View<'_>, command: &[u8]) -> bool {
-    let mut exchanges = view.profile.steps.values().flat_map(|step| &step.exchanges);
-    let own = exchanges.find(|e| e.send.iter().any(|template| template.read(command, None).is_some()));
-    own.is_some_and(|exchange| exchange.known != Known::Full)
+    exchange_of(view, command).is_some_and(|exchange| exchange.known != Known::Full)
         || view.profile.clear.iter().any(|line| line.as_bytes() == command)
+}
+
+/// The exchange that a command line begins.
+fn exchange_of<'v>(view: &View<'v>, command: &[u8]) -> Option<&'v Exchange> {
+    let mut exchanges = view.profile.steps.values().flat_map(|step| &step.exchanges);
+    exchanges.find(|e| e.send.iter().any(|template| template.read(command, None).is_some()))
 }
 
 /// A success line that no command is waiting for.
@@ -68,7 +75,8 @@ fn unasked_success(view: &View<'_>) -> Option<Finding> {
         }
         _ => {
             let observed = format!("`{}` although no command was waiting for it", text::visible(line));
-            Some(Finding::new(Verdict::Fail, "success only as the answer to a command", observed).at(at))
+            let finding = Finding::new(Verdict::Fail, "success only as the answer to a command", observed);
+            Some(finding.citing(clauses_of_line(view, at, line)).at(at))
         }
     };
     for step in &view.steps {
@@ -111,6 +119,20 @@ fn unasked_success(view: &View<'_>) -> Option<Finding> {
     let late = view.late.iter().enumerate().filter(|(i, _)| Some(*i) != probe).map(|(_, late)| late);
     late.filter(|(_, line)| means_success(view, line) && !borne(view, last, line))
         .find_map(|(at, line)| unasked(&mut outstanding, *at, line))
+}
+
+/// The clauses of the commands that have a result line; of a final result code, which any command has, those of the last
+/// command before it.
+fn clauses_of_line(view: &View<'_>, at: usize, line: &[u8]) -> Vec<String> {
+    let exchanges = view.profile.steps.values().flat_map(|s| &s.exchanges);
+    let own =
+        exchanges.filter(|e| e.result.iter().flatten().any(|t| !t.is_loose() && t.read(line).is_some()));
+    let clauses: BTreeSet<&String> = own.flat_map(|e| &e.cites).collect();
+    if !clauses.is_empty() {
+        return clauses.into_iter().cloned().collect();
+    }
+    let told = view.steps.iter().flat_map(|s| s.dialogues.iter().chain(&s.probes));
+    told.filter(|t| t.asked < at).last().map_or_else(Vec::new, |t| t.cites.clone())
 }
 
 /// Success lines that may come for publications sent again after a reconnection: their own command was answered, or given up,
