@@ -131,8 +131,8 @@ fn clauses_of_line(view: &View<'_>, at: usize, line: &[u8]) -> Vec<String> {
     if !clauses.is_empty() {
         return clauses.into_iter().cloned().collect();
     }
-    let told = view.steps.iter().flat_map(|s| s.dialogues.iter().chain(&s.probes));
-    told.filter(|t| t.asked < at).last().map_or_else(Vec::new, |t| t.cites.clone())
+    let mut told = view.steps.iter().flat_map(|s| s.dialogues.iter().chain(&s.probes));
+    told.rfind(|t| t.asked < at).map_or_else(Vec::new, |t| t.cites.clone())
 }
 
 /// Success lines that may come for publications sent again after a reconnection: their own command was answered, or given up,
