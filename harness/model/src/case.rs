@@ -127,6 +127,12 @@ pub struct Op {
     pub chosen: Vec<String>,
     /// No data follow the prompt.
     pub starved: bool,
+    /// Arguments that are written as they are, whatever the document says of their bytes.
+    pub raw: Vec<String>,
+    /// The command line of the last exchange, in place of what its template makes.
+    pub line: Option<Vec<u8>>,
+    /// After how many bytes the writing of a command line, or of data, pauses for a moment.
+    pub cuts: Vec<usize>,
 }
 
 impl Op {
@@ -202,7 +208,16 @@ impl Op {
             return Err(format!("`{}` of {} takes no `{name}`", self.step, profile.name));
         }
         let done = |e: &&Exchange| e.when.as_ref().is_none_or(|name| self.value(name).is_some());
-        step.exchanges.iter().filter(done).map(|exchange| self.speak(profile, exchange)).collect()
+        let mut spoken: Vec<Spoken<'p>> = step
+            .exchanges
+            .iter()
+            .filter(done)
+            .map(|exchange| self.speak(profile, exchange))
+            .collect::<Result<_, _>>()?;
+        if let (Some(last), Some(line)) = (spoken.last_mut(), &self.line) {
+            last.line.clone_from(line);
+        }
+        Ok(spoken)
     }
 
     /// A value, also where it is only known as its opposite.
@@ -226,7 +241,9 @@ impl Op {
             let length =
                 || data.as_ref().filter(|_| name == "len").map(|data| data.len().to_string().into_bytes());
             if let Some(value) = given(name).or_else(length) {
-                values.insert(name, profile.written(&self.step, name, template.quotes(name), &value)?);
+                let as_it_is = self.raw.iter().any(|raw| raw == name);
+                let written = || profile.written(&self.step, name, template.quotes(name), &value);
+                values.insert(name, if as_it_is { value } else { written()? });
             } else if let Some(value) = profile.argument(&self.step, name).and_then(|a| a.default.as_ref()) {
                 defaults.insert(name, value.clone().into_bytes());
             }

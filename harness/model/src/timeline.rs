@@ -42,6 +42,9 @@ pub struct Header {
     pub bindings: Bindings,
     /// Settings that a verdict depends on.
     pub settings: Settings,
+    /// What a campaign tried, as its suite writes it; the case is made of it again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input: Option<String>,
 }
 
 /// The values a case was run with; they are made per case, so that a connection can be attributed by them.

@@ -6,7 +6,7 @@ use atspec_model::{
     case::Case,
     partner::{self, Admission, Credentials},
     profile::Profile,
-    timeline::{Bindings, Header, SCHEMA, Settings, Timeline},
+    timeline::{Bindings, Event, Header, SCHEMA, Settings, Timeline},
 };
 use tokio::{net::TcpListener, sync::watch};
 
@@ -102,7 +102,8 @@ impl<'p> Bench<'p> {
         let tap = Tap::listen(options.listen, settings, upstream, recorder.clone()).await.map_err(failed)?;
         let local = tap.local_addr();
         let closed_port = closed_port(options.listen).await.map_err(failed)?;
-        let link = Link::open(&options.port, options.baud.unwrap_or(profile.serial.baud)).await?;
+        let baud = options.baud.unwrap_or(profile.serial.baud);
+        let link = Link::open(&options.port, baud).await?;
         let driver = Driver::new(profile, options.settings, link, tap, recorder.clone(), interrupt);
         Ok(Self { profile, options, driver, recorder, local, closed_port })
     }
@@ -139,6 +140,22 @@ impl<'p> Bench<'p> {
 
     /// Drives one case and clears up after it. The timeline holds everything observed until the clearing up.
     pub async fn run(&mut self, case: &Case, bindings: Bindings) -> (Timeline, After) {
+        self.begin(case, &bindings);
+        let after = match self.driver.drive(case).await {
+            Err(Stop::Interrupted) => After::Interrupted,
+            Err(Stop::PortLost(why)) => After::PortGone(why),
+            Ok(_) | Err(Stop::Flooded | Stop::Fault(_)) => match self.driver.tear_down(case).await {
+                Ok(true) => After::Ready,
+                Ok(false) => After::Dead(format!("the module stopped answering in {}", case.id)),
+                Err(stop) => self.after(stop),
+            },
+        };
+        let events = self.recorder.take();
+        (self.timeline(case, bindings, events), after)
+    }
+
+    /// The next case begins: who counts as the module, and an empty recording.
+    fn begin(&mut self, case: &Case, bindings: &Bindings) {
         let own = Credentials {
             client: bindings.client.clone().into_bytes(),
             username: bindings.username.clone().into_bytes(),
@@ -147,15 +164,57 @@ impl<'p> Bench<'p> {
         };
         self.driver.tap().admit(if case.anonymous { Admission::Everyone } else { Admission::Only(own) });
         self.driver.begin();
-        let after = match self.driver.drive(case).await {
-            Err(Stop::Interrupted) => After::Interrupted,
-            Err(Stop::PortLost(why)) => After::PortGone(why),
-            Ok(()) | Err(Stop::Flooded | Stop::Fault(_)) => match self.driver.tear_down(case).await {
-                Ok(true) => After::Ready,
-                Ok(false) => After::Dead(format!("the module stopped answering in {}", case.id)),
-                Err(stop) => self.after(stop),
-            },
+    }
+
+    /// Opens a session by the first steps of a case and leaves it open. What was recorded, and whether it stands.
+    pub(crate) async fn open_session(
+        &mut self,
+        case: &Case,
+        opening: usize,
+        bindings: &Bindings,
+    ) -> Result<(Vec<Event>, bool), After> {
+        self.begin(case, bindings);
+        let driven = self.driver.drive_steps(case, 0..opening).await;
+        let stands = self.went(driven)? && self.driver.connected();
+        Ok((self.recorder.take(), stands))
+    }
+
+    /// Drives the steps behind the opening on a session that stands; `opened` is the recording of its opening. What was recorded
+    /// in all, and whether the session still stands.
+    pub(crate) async fn go_on(
+        &mut self,
+        case: &Case,
+        opening: usize,
+        opened: Vec<Event>,
+    ) -> Result<(Vec<Event>, bool), After> {
+        self.driver.resume(opened);
+        let driven = self.driver.drive_steps(case, opening..case.steps.len()).await;
+        let stands = self.went(driven)? && self.driver.connected();
+        Ok((self.recorder.take(), stands))
+    }
+
+    /// A module that prints without end, or that cannot be asked, is cleared up like any other.
+    fn went(&self, driven: Result<bool, Stop>) -> Result<bool, After> {
+        match driven {
+            Ok(went) => Ok(went),
+            Err(Stop::Flooded | Stop::Fault(_)) => Ok(false),
+            Err(stop) => Err(self.after(stop)),
+        }
+    }
+
+    /// Ends a session and clears up after the case that was driven on it.
+    pub(crate) async fn close_session(&mut self, case: &Case) -> After {
+        let after = match self.driver.tear_down(case).await {
+            Ok(true) => After::Ready,
+            Ok(false) => After::Dead(format!("the module stopped answering in {}", case.id)),
+            Err(stop) => self.after(stop),
         };
+        self.recorder.take();
+        after
+    }
+
+    /// A recording of a case.
+    pub(crate) fn timeline(&self, case: &Case, bindings: Bindings, events: Vec<Event>) -> Timeline {
         let header = Header {
             schema: SCHEMA,
             module: self.profile.name.clone(),
@@ -164,8 +223,24 @@ impl<'p> Bench<'p> {
             case: case.id.clone(),
             bindings,
             settings: self.options.settings,
+            input: None,
         };
-        (Timeline { header, events: self.recorder.take() }, after)
+        Timeline { header, events }
+    }
+
+    /// The module.
+    pub fn profile(&self) -> &'p Profile {
+        self.profile
+    }
+
+    /// The baud rate of its port.
+    pub(crate) fn baud(&self) -> u32 {
+        self.options.baud.unwrap_or(self.profile.serial.baud)
+    }
+
+    /// The module is on another port now.
+    pub(crate) fn relink(&mut self, link: Link) {
+        self.driver.relink(link);
     }
 
     /// Takes the next spelling of a command that was refused in the case before; its step, where there was one. The case is to

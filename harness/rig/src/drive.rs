@@ -2,7 +2,7 @@
 //!
 //! Every wait ends with an event or with a deadline from the profile; a deadline that passes is recorded as silence.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, ops::Range, time::Duration};
 
 use atspec_model::{
     at::{Dialogue, LineTemplate, Outcome, Read, Reader, Stage},
@@ -30,6 +30,9 @@ const FLOOD: usize = 4 * 1024 * 1024;
 
 /// The longest pause within one answer of the module, by which leftovers of a former dialogue are waited out.
 const LULL: Duration = Duration::from_millis(20);
+
+/// A pause inside what is written: longer than any gap that a USB adapter makes, shorter than any patience.
+const PAUSE: Duration = Duration::from_millis(30);
 
 /// Why driving cannot go on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,6 +67,8 @@ pub struct Driver<'p> {
     heard: Instant,
     /// The spelling that the module takes, by step, where the document has several of which one is enough.
     spellings: BTreeMap<String, usize>,
+    /// Where the writing of the operation in hand pauses, in bytes.
+    cuts: Vec<usize>,
     /// A step of this case was refused in its first spelling, and has not been tried in the next.
     refused_spelling: Option<String>,
 }
@@ -112,6 +117,7 @@ impl<'p> Driver<'p> {
             received: 0,
             heard: Instant::now(),
             spellings: BTreeMap::new(),
+            cuts: Vec::new(),
             refused_spelling: None,
         }
     }
@@ -131,9 +137,40 @@ impl<'p> Driver<'p> {
         self.received = 0;
     }
 
-    /// Drives every step of the case, or as many as make sense. A stop is recorded as well.
-    pub async fn drive(&mut self, case: &Case) -> Result<(), Stop> {
-        for (index, step) in case.steps.iter().enumerate() {
+    /// Goes on behind a session that an earlier recording opened: `events` stand in front of what comes.
+    pub fn resume(&mut self, events: Vec<Event>) {
+        self.recorder.resume(events);
+        self.reader = Reader::new(&self.profile.message);
+        self.live = Live::default();
+        self.live.opening = true;
+        self.dialogue = None;
+        self.messages = 0;
+        self.received = 0;
+        self.catch_up();
+        self.live.opening = false;
+    }
+
+    /// Whether the module has a connection.
+    pub fn connected(&mut self) -> bool {
+        self.catch_up();
+        self.live.connected()
+    }
+
+    /// Takes another port, or the same one anew: the module was switched off and on.
+    pub fn relink(&mut self, link: Link) {
+        self.link = link;
+    }
+
+    /// Drives every step of the case, or as many as make sense. A stop is recorded as well. `false` where a step kept those
+    /// behind it from being driven.
+    pub async fn drive(&mut self, case: &Case) -> Result<bool, Stop> {
+        self.drive_steps(case, 0..case.steps.len()).await
+    }
+
+    /// Drives some of the case's steps.
+    pub async fn drive_steps(&mut self, case: &Case, steps: Range<usize>) -> Result<bool, Stop> {
+        let skipped = steps.start;
+        for (index, step) in case.steps.iter().enumerate().take(steps.end).skip(skipped) {
             self.recorder.push(What::Step { index, name: step.to_string() });
             let go_on = match self.step(step).await {
                 Ok(go_on) => go_on,
@@ -141,10 +178,10 @@ impl<'p> Driver<'p> {
             };
             self.recorder.push(What::StepDone { index });
             if !go_on {
-                break;
+                return Ok(false);
             }
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Records why driving stopped.
@@ -203,6 +240,7 @@ impl<'p> Driver<'p> {
     /// The exchanges of an operation, one after the other, until one does not succeed. The outcome of the last.
     async fn perform(&mut self, op: &Op, limit: ResultLimit) -> Result<Option<Outcome>, Stop> {
         let spoken = self.speak(op)?;
+        self.cuts.clone_from(&op.cuts);
         self.catch_up();
         let before = self.seen(op);
         // What the module opens by this command may be accepted after it was answered: this holds until the next command.
@@ -216,6 +254,7 @@ impl<'p> Driver<'p> {
                 break;
             }
         }
+        self.cuts.clear();
         if limit.is_none() && last.as_ref().is_some_and(Outcome::claimed) {
             let uncertain = self.is_uncertain(op);
             // The module may know of its connection before the tap has accepted it.
@@ -549,9 +588,22 @@ impl<'p> Driver<'p> {
         }
     }
 
-    /// Writes bytes; meanwhile reads, so that an echo cannot block either side.
+    /// Writes bytes, with the pauses that the operation asks for.
     async fn send(&mut self, purpose: Purpose, bytes: &[u8]) -> Result<(), Stop> {
         self.recorder.push(What::Sent { purpose, bytes: bytes.to_vec() });
+        let mut from = 0;
+        for cut in std::mem::take(&mut self.cuts).into_iter().filter(|cut| *cut < bytes.len()) {
+            if !self.write(bytes.get(from..cut).unwrap_or_default()).await? {
+                return Ok(());
+            }
+            from = from.max(cut);
+            self.wait_until(Instant::now() + PAUSE, |_| false).await?;
+        }
+        self.write(bytes.get(from..).unwrap_or_default()).await.map(|_| ())
+    }
+
+    /// Writes bytes; meanwhile reads, so that an echo cannot block either side. `false` where the line does not take them.
+    async fn write(&mut self, bytes: &[u8]) -> Result<bool, Stop> {
         let line_time = bytes.len() as u64 * 10_000 / u64::from(self.profile.serial.baud.max(1));
         let limit = self.settings.deadline_us(self.profile.time.answer) + line_time * 2000;
         let until = Instant::now() + Duration::from_micros(limit);
@@ -567,11 +619,11 @@ impl<'p> Driver<'p> {
                 () = sleep_until(until) => {
                     let awaited = format!("the line to take {} more bytes", out.len());
                     self.recorder.push(What::Silence { awaited, waited_ms: limit / 1000 });
-                    return Ok(());
+                    return Ok(false);
                 }
             }
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Records bytes from the module and hands the items in them to the dialogue.

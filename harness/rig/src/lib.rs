@@ -4,7 +4,8 @@
 //! - [`tap`], [`broker`]: what the module connects to;
 //! - [`record`]: one clock and one order for both;
 //! - [`drive`]: takes a case through them;
-//! - [mod@bench]: one module, one case after the other.
+//! - [mod@bench]: one module, one case after the other;
+//! - [`sitting`]: one module, many tries of a campaign on one session.
 
 pub mod bench;
 pub mod broker;
@@ -12,4 +13,5 @@ pub mod drive;
 pub mod link;
 mod live;
 pub mod record;
+pub mod sitting;
 pub mod tap;

@@ -2,7 +2,7 @@
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Instant, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
 
 use atspec_model::timeline::{Event, What};
@@ -53,6 +53,14 @@ impl Recorder {
     pub fn began_us(&self) -> Option<u64> {
         let since = self.log().date.duration_since(SystemTime::UNIX_EPOCH).ok()?;
         u64::try_from(since.as_micros()).ok()
+    }
+
+    /// Begins a recording that goes on behind `events` of an earlier one, as if no time had passed in between.
+    pub fn resume(&self, events: Vec<Event>) {
+        let passed = events.last().map_or(0, |e| e.at_us);
+        let now = Instant::now();
+        let began = now.checked_sub(Duration::from_micros(passed)).unwrap_or(now);
+        *self.log() = Log { began, events, ..Log::new() };
     }
 
     /// Records an event that happens now; returns its index.

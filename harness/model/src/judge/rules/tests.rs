@@ -85,6 +85,7 @@ fn timeline(parts: &[Part]) -> Timeline {
         case: "a/case".into(),
         bindings: Bindings::default(),
         settings: Settings { clock_factor: 1.0, margin_ms: 0 },
+        input: None,
     };
     Timeline { header, events }
 }
