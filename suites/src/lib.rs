@@ -8,6 +8,7 @@
 
 mod again;
 mod cache;
+pub mod campaign;
 mod close;
 mod codes;
 mod connect;
