@@ -24,6 +24,10 @@ fmt:
 docs:
     RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
 
+# Publications a second beside the bare loop, as a table (BENCHMARKS.md keeps one)
+bench:
+    cargo bench -p atspec --bench speed
+
 # Licences, advisories, bans and sources of the dependencies (needs cargo-deny and the network)
 deny:
     cargo deny check

@@ -1,6 +1,6 @@
 //! The command line.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -29,6 +29,8 @@ pub(crate) enum Command {
     Check(CheckArgs),
     Emulate(EmulateArgs),
     Bite(BiteArgs),
+    Measure(MeasureArgs),
+    Bytes(BytesArgs),
 }
 
 /// Drive modules through the cases and write the reports
@@ -66,9 +68,19 @@ pub(crate) struct RunArgs {
     /// may be given several times, `all` is every one
     #[arg(long, value_name = "NAME")]
     pub(crate) policy: Vec<String>,
-    /// Seed of everything generated: credentials and topics
+    /// Seed of everything generated: credentials, topics and the inputs of campaigns
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub(crate) seed: u64,
+    /// Run the campaigns too (bytes/*, fuzz/*, measure/*), with so many drawn inputs each beside those that are certain;
+    /// a campaign named with --only is run without this as well
+    #[arg(long, value_name = "N")]
+    pub(crate) fuzz_cases: Option<usize>,
+    /// Begin no new input of a campaign after this time, such as 90s, 10m or 2h
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub(crate) fuzz_time: Option<Duration>,
+    /// Only do again what a finding's file says
+    #[arg(long, value_name = "FILE.at", conflicts_with_all = ["only", "skip", "fuzz_cases"])]
+    pub(crate) replay: Option<PathBuf>,
     /// Warnings fail the run
     #[arg(long)]
     pub(crate) strict: bool,
@@ -268,9 +280,91 @@ pub(crate) struct BiteArgs {
     pub(crate) readme: Option<PathBuf>,
 }
 
+/// Where the modules of a campaign are, and what they are told
+#[derive(Debug, Args)]
+pub(crate) struct SeatArgs {
+    /// Built-in module, or the file of a profile; every built-in one where none is given
+    #[arg(long, value_name = "NAME|FILE.toml")]
+    pub(crate) module: Vec<String>,
+    /// Where the module is: a device or any path to a terminal, tcp://HOST:PORT, `emulated`, or `emulated:DEVIANT`
+    #[arg(long, default_value = "emulated")]
+    pub(crate) port: String,
+    /// Baud rate, where it differs from the profile's
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) baud: Option<u32>,
+    /// Where the tap listens for the module
+    #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:0")]
+    pub(crate) listen: SocketAddr,
+    /// The address the module is told; by default the one listened on
+    #[arg(long, value_name = "HOST")]
+    pub(crate) advertise: Option<String>,
+    /// Seed of everything generated
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// A broker of yours behind the tap instead of the built-in one
+    #[arg(long, value_name = "mqtt://HOST:PORT")]
+    pub(crate) broker: Option<String>,
+    /// Multiplies every waiting time of the document and the standard; by default 0.04 on emulated modules and 1 on a port
+    #[arg(long, value_name = "F", value_parser = factor)]
+    pub(crate) clock_factor: Option<f64>,
+    /// How
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(crate) format: Format,
+    /// Directory for the same as text and as JSON, and for the recording of whatever falls short
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+}
+
+/// Find the real limit of everything that the document limits
+///
+/// Each maximum, minimum and range of an argument, the longest command line and the longest message are tried where the
+/// document has them, and searched for by bisection where the module does otherwise: taken means byte-exact on the wire.
+/// Exit code 1 where the module holds less than its document.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  atspec measure --module air780e
+  atspec measure --module l506 --port /dev/ttyUSB2 --advertise bench.example.org --listen 0.0.0.0:1883
+  atspec measure --module air780e --only 'publish*' --format json")]
+pub(crate) struct MeasureArgs {
+    #[command(flatten)]
+    pub(crate) seat: SeatArgs,
+    /// Only limits that match, by their names; may be given several times
+    #[arg(long, value_name = "GLOB")]
+    pub(crate) only: Vec<String>,
+}
+
+/// Map which of the 256 byte values survive on each way into a module and out of it
+///
+/// Each is sent alone, first, last and in the middle, and pairs of those that firmware trips over; what arrives is compared
+/// with what the document promises. Exit code 1 where a promised byte does not survive.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  atspec bytes --module air780e
+  atspec bytes --module bk7238 --only 'publish*' --format json")]
+pub(crate) struct BytesArgs {
+    #[command(flatten)]
+    pub(crate) seat: SeatArgs,
+    /// Only ways that match, by their names; may be given several times
+    #[arg(long, value_name = "GLOB")]
+    pub(crate) only: Vec<String>,
+}
+
 fn factor(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(f) if f.is_finite() && f > 0.0 && f <= 1000.0 => Ok(f),
         _ => Err("a number above 0 and up to 1000, such as 0.05".to_owned()),
     }
+}
+
+/// A time with its unit.
+fn duration(text: &str) -> Result<Duration, String> {
+    let (number, seconds) = match text.as_bytes().last() {
+        Some(b's') => (&text[..text.len() - 1], 1),
+        Some(b'm') => (&text[..text.len() - 1], 60),
+        Some(b'h') => (&text[..text.len() - 1], 3600),
+        _ => (text, 1),
+    };
+    let number: u64 =
+        number.parse().map_err(|_| "a number with s, m or h behind it, such as 10m".to_owned())?;
+    number.checked_mul(seconds).map(Duration::from_secs).ok_or_else(|| "too long".to_owned())
 }

@@ -27,6 +27,11 @@ impl Failure {
         Self { code: BENCH, text: text.to_string() }
     }
 
+    /// Interrupted by the operator.
+    pub(crate) fn interrupted() -> Self {
+        Self { code: INTERRUPTED, text: "interrupted".to_owned() }
+    }
+
     /// Tells it on standard error.
     pub(crate) fn tell(&self) -> ExitCode {
         let text = self.text.trim_end();

@@ -11,6 +11,7 @@ use atspec_model::{
     verdict::{Judgement, Verdict},
 };
 use atspec_reports::words;
+use atspec_suites::campaign::{action::Input, case::case as campaign_case};
 
 use crate::{args::JudgeArgs, failure::Failure, modules, out, policies};
 
@@ -70,10 +71,13 @@ pub(crate) fn load(path: &Path, module: Option<&str>) -> Result<(Timeline, Profi
     Ok((timeline, profile))
 }
 
-/// The case that a timeline is of, if this atspec has it.
+/// The case that a timeline is of, if this atspec has it. One of a campaign is made of what it tried.
 pub(crate) fn case_of(timeline: &Timeline, profile: &Profile) -> Option<Case> {
     let context = Context { profile, bindings: &timeline.header.bindings };
-    policies::any_case(&context, &timeline.header.case)
+    match &timeline.header.input {
+        Some(input) => Some(campaign_case(&context, &timeline.header.case, &Input::from_json(input).ok()?).0),
+        None => policies::any_case(&context, &timeline.header.case),
+    }
 }
 
 /// The profile of the run, from the copy beside its timelines, or the built-in one.

@@ -6,6 +6,7 @@
 
 mod args;
 mod bite;
+mod bytes;
 mod capture;
 mod check;
 mod coverage;
@@ -15,10 +16,12 @@ mod failure;
 mod interrupt;
 mod judge;
 mod list;
+mod measure;
 mod modules;
 mod out;
 mod policies;
 mod run;
+mod seat;
 mod select;
 mod waivers;
 
@@ -39,6 +42,8 @@ fn main() -> ExitCode {
         Command::Check(args) => check::check(&args),
         Command::Emulate(args) => emulate::emulate(&args),
         Command::Bite(args) => bite::bite(&args),
+        Command::Measure(args) => measure::measure(&args),
+        Command::Bytes(args) => bytes::bytes(&args),
     };
     match outcome {
         Ok(code) => ExitCode::from(code),

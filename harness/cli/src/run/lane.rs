@@ -1,6 +1,6 @@
 //! One module's part of a run, on a thread and a runtime of its own.
 
-use std::{path::Path, sync::mpsc::Sender, time::Duration};
+use std::{ops::ControlFlow, path::Path, sync::mpsc::Sender, time::Duration};
 
 use atspec_model::{
     run::{CaseRecord, PolicyRecord, RunStart, SCHEMA},
@@ -11,6 +11,7 @@ use atspec_rig::bench::After;
 use tokio::{runtime::Builder, sync::watch};
 
 use super::{
+    campaigns,
     plan::{Lane, Plan, Port},
     stand::{Attempt, NoStand, Stand, case, plain},
 };
@@ -109,7 +110,12 @@ async fn run(
             Attempt::Interrupted => return false,
         }
     }
-    try_policies(lane, &mut stand, dir, tell, (&interrupted, stopping), gone).await
+    match campaigns::run(plan, lane, dir, tell, &mut stand, gone).await {
+        ControlFlow::Break(()) => false,
+        ControlFlow::Continue(gone) => {
+            try_policies(lane, &mut stand, dir, tell, (&interrupted, stopping), gone).await
+        }
+    }
 }
 
 /// The policies that were asked for, after everything that is about conformance: whatever becomes of the module here, no verdict
@@ -174,7 +180,7 @@ fn start(plan: &Plan, lane: &Lane, tell: &Sender<Told>, identity: String) {
             Port::Real(address) => address.to_string(),
         },
     };
-    let _ = tell.send(Told::ModuleStarted { start, cases: lane.cases.len() });
+    let _ = tell.send(Told::ModuleStarted { start, cases: lane.cases.len() + lane.campaigns.len() });
 }
 
 /// One case that cannot be run: error, or skipped where it would not apply anyway.
@@ -200,5 +206,9 @@ fn all_errors(plan: &Plan, lane: &Lane, tell: &Sender<Told>, why: &str) {
     }
     for id in &lane.policies {
         policy_not_tried(lane, tell, id, why);
+    }
+    for id in &lane.campaigns {
+        let record = campaigns::not_run(lane, id, why);
+        let _ = tell.send(Told::Case { record: Box::new(record), timeline: None });
     }
 }

@@ -1,5 +1,6 @@
 //! `atspec run`: modules side by side, each on a thread of its own; one place where everything is reported.
 
+mod campaigns;
 mod lane;
 mod plan;
 mod report;
@@ -9,7 +10,7 @@ use std::{sync::mpsc, thread};
 
 use atspec_model::verdict::Verdict;
 
-pub(crate) use plan::{EMULATED_CLOCK, MARGIN_MS, Port, deviation, ids_of};
+pub(crate) use plan::{EMULATED_CLOCK, MARGIN_MS, Port, clock_factor, deviation, ids_of, port};
 pub(crate) use stand::{Attempt, NoStand, Stand};
 
 use crate::{

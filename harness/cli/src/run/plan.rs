@@ -1,6 +1,6 @@
 //! What a run will do, checked in whole before anything is written.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{fs, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use atspec_emulator::{Deviant, Deviation};
 use atspec_fixtures as fixtures;
@@ -10,8 +10,15 @@ use atspec_model::{
     timeline::{Bindings, Settings},
 };
 use atspec_rig::{bench::Options, link::Address};
-use atspec_suites::Catalogue;
+use atspec_suites::{
+    Catalogue,
+    campaign::{
+        action::Input,
+        finding::{self, Replay},
+    },
+};
 
+use super::campaigns;
 use crate::{
     args::RunArgs,
     failure::Failure,
@@ -26,6 +33,9 @@ pub(crate) const EMULATED_CLOCK: f64 = 0.04;
 /// What the bench itself may be late by, in ms; never multiplied.
 pub(crate) const MARGIN_MS: u64 = 2000;
 
+/// Drawn inputs of a campaign where nobody says how many.
+const FUZZ_CASES: usize = 400;
+
 /// A checked run.
 #[derive(Debug)]
 pub(crate) struct Plan {
@@ -38,6 +48,10 @@ pub(crate) struct Plan {
     pub(crate) seed: u64,
     pub(crate) retries: u32,
     pub(crate) settings: Settings,
+    /// Drawn inputs of each fuzz campaign.
+    pub(crate) fuzz_cases: usize,
+    /// How long a campaign may begin new inputs.
+    pub(crate) fuzz_time: Option<Duration>,
 }
 
 /// One module's part.
@@ -51,6 +65,10 @@ pub(crate) struct Lane {
     pub(crate) cases: Vec<String>,
     /// Ids of the cases of the chosen policies, in order; they come last.
     pub(crate) policies: Vec<String>,
+    /// Ids of the chosen campaigns, in order.
+    pub(crate) campaigns: Vec<&'static str>,
+    /// What the only campaign does again, and nothing else.
+    pub(crate) replay: Option<Input>,
 }
 
 /// Where a module is.
@@ -65,14 +83,21 @@ pub(crate) enum Port {
 impl Plan {
     /// Checks everything that was asked for.
     pub(crate) fn new(args: &RunArgs) -> Result<Self, Failure> {
-        let profiles = modules::find_all(&args.module)?;
+        let replay = args.replay.as_ref().map(|path| replay(path)).transpose()?;
+        let modules = match &replay {
+            Some(again) if args.module.is_empty() => vec![again.module.clone()],
+            _ => args.module.clone(),
+        };
+        let profiles = modules::find_all(&modules)?;
         let ids: Vec<(String, String)> = profiles.iter().flat_map(ids_of).collect();
+        let campaigns = campaigns::ids();
         let policies = policies::chosen(&args.policy)?;
         let of_policies = |profile: &Profile| -> Vec<String> {
             let cases = policies::cases(profile, &Bindings::default(), &policies);
             cases.into_iter().map(|case| case.id).collect()
         };
         let names = ids.iter().map(|(_, id)| id.clone()).chain(profiles.iter().flat_map(of_policies));
+        let names = names.chain(campaigns.iter().map(|id| (*id).to_owned()));
         let names: Vec<String> = names.collect();
         let selection = Selection::new(&args.only, &args.skip, &names)?;
         let waivers =
@@ -104,14 +129,23 @@ impl Plan {
         }
         let mut lanes = Vec::new();
         for profile in profiles {
-            let cases: Vec<String> =
+            let mut cases: Vec<String> =
                 ids_of(&profile).map(|(_, id)| id).filter(|id| selection.takes(id)).collect();
             let policies = of_policies(&profile).into_iter().filter(|id| selection.takes(id)).collect();
             let port = port(&args.port, &profile.name)?;
             let catalogue = Catalogue::new(&profile);
-            lanes.push(Lane { profile: Arc::new(profile), port, catalogue, cases, policies });
+            let asked = args.fuzz_cases.is_some() || !args.only.is_empty();
+            let mut campaigns: Vec<&str> =
+                campaigns.iter().copied().filter(|id| asked && selection.takes(id)).collect();
+            if let Some(again) = &replay {
+                cases.clear();
+                campaigns = campaigns::ids().into_iter().filter(|id| *id == again.campaign).collect();
+            }
+            let replay = replay.as_ref().map(|again| again.input.clone());
+            let profile = Arc::new(profile);
+            lanes.push(Lane { profile, port, catalogue, cases, policies, campaigns, replay });
         }
-        let clock_factor = args.clock_factor.unwrap_or(if real { 1.0 } else { EMULATED_CLOCK });
+        let clock_factor = clock_factor(args.clock_factor, real);
         Ok(Self {
             lanes,
             waivers,
@@ -122,6 +156,8 @@ impl Plan {
             seed: args.seed,
             retries: args.retries,
             settings: Settings { clock_factor, margin_ms: MARGIN_MS },
+            fuzz_cases: args.fuzz_cases.unwrap_or(FUZZ_CASES),
+            fuzz_time: args.fuzz_time,
         })
     }
 
@@ -139,6 +175,22 @@ impl Plan {
     }
 }
 
+/// What a finding's file says has to be done again.
+fn replay(path: &Path) -> Result<Replay, Failure> {
+    let file = path.display();
+    let text = fs::read_to_string(path).map_err(|e| Failure::usage(format!("cannot read {file}: {e}")))?;
+    let again = finding::read(&text).map_err(|why| Failure::usage(format!("{file} is no finding: {why}")))?;
+    if !campaigns::ids().contains(&again.campaign.as_str()) {
+        return Err(Failure::usage(format!("{file}: there is no campaign `{}`", again.campaign)));
+    }
+    Ok(again)
+}
+
+/// The clock factor, as asked for or as usual.
+pub(crate) fn clock_factor(asked: Option<f64>, real: bool) -> f64 {
+    asked.unwrap_or(if real { 1.0 } else { EMULATED_CLOCK })
+}
+
 /// Every case id of a module, as (module, id).
 pub(crate) fn ids_of(profile: &Profile) -> impl Iterator<Item = (String, String)> + use<> {
     let bindings = Bindings::default();
@@ -147,7 +199,8 @@ pub(crate) fn ids_of(profile: &Profile) -> impl Iterator<Item = (String, String)
     cases.into_iter().map(move |case| (module.clone(), case.id))
 }
 
-fn port(text: &str, module: &str) -> Result<Port, Failure> {
+/// Where a module is, from the command line.
+pub(crate) fn port(text: &str, module: &str) -> Result<Port, Failure> {
     match text.strip_prefix("emulated") {
         Some("") => Ok(Port::Emulated(None)),
         Some(rest) => match rest.strip_prefix(':') {
@@ -170,6 +223,9 @@ pub(crate) fn deviation(name: &str, module: &str) -> Result<Deviation, Failure> 
             .map_err(|why| Failure::usage(format!("the deviant `{name}` cannot be read: {why}")))
     };
     let Some(text) = fixtures::deviant(name) else {
+        if let Some(deviation) = bare(name) {
+            return Ok(deviation);
+        }
         let known: Vec<&str> = fixtures::DEVIANTS.iter().map(|(name, _)| *name).collect();
         let near = nearest(name, known.iter().copied())
             .map_or(String::new(), |near| format!("; did you mean `{near}`?"));
@@ -183,4 +239,17 @@ pub(crate) fn deviation(name: &str, module: &str) -> Result<Deviation, Failure> 
         )));
     }
     Ok(deviant.deviation)
+}
+
+/// A defect by itself, as a deviant's file names it: `one-in-twenty`, `byte-altered=65`.
+fn bare(text: &str) -> Option<Deviation> {
+    #[derive(serde::Deserialize)]
+    struct Bare {
+        deviation: Deviation,
+    }
+    let value = match text.split_once('=') {
+        Some((name, parameter)) => format!("deviation = {{ {name} = {parameter} }}"),
+        None => format!("deviation = \"{text}\""),
+    };
+    toml::from_str::<Bare>(&value).ok().map(|bare| bare.deviation)
 }

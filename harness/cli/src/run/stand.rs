@@ -1,8 +1,12 @@
 //! A module on its bench, brought up, and one case after the other driven and judged.
 
-use std::{fs, io, path::Path, sync::Arc, time::Instant};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Instant,
+};
 
-use atspec_emulator::{Emulator, Handle, Options as EmulatorOptions, PortGuard, pseudo_terminal};
 use atspec_model::{
     case::{Case, Context},
     profile::Profile,
@@ -13,12 +17,13 @@ use atspec_model::{
 use atspec_rig::{
     bench::{After, Bench, Options},
     link::Address,
+    sitting::Sitting,
 };
 use atspec_suites::{Catalogue, policy};
 use tokio::sync::watch;
 
 use super::plan::Port;
-use crate::judge;
+use crate::{judge, seat::Switch};
 
 /// A module that answers, with its bench.
 #[derive(Debug)]
@@ -28,8 +33,8 @@ pub(crate) struct Stand<'p> {
     catalogue: &'p Catalogue,
     /// What the module says it is; empty where it says nothing.
     pub(crate) identity: String,
-    /// An emulated module lives as long as this.
-    _emulated: Option<(Handle, PortGuard)>,
+    /// An emulated module lives as long as its switch.
+    switch: Option<Switch>,
 }
 
 /// Why there is no stand.
@@ -60,19 +65,16 @@ impl<'p> Stand<'p> {
         interrupted: watch::Receiver<bool>,
     ) -> Result<Self, NoStand> {
         let failed = |why: &dyn ToString| NoStand::Failed(why.to_string());
-        let (options, emulated) = match port {
+        let (options, switch) = match port {
             Port::Real(address) => (options(address.clone()), None),
             Port::Emulated(deviation) => {
-                let (io, path, guard) =
-                    pseudo_terminal().map_err(|e| failed(&format!("cannot make a pseudo-terminal: {e}")))?;
-                let options = options(Address::Device(path));
-                let emulated = EmulatorOptions {
-                    clock_factor: options.settings.clock_factor,
-                    boot_lines: true,
-                    deviation: deviation.as_ref().map(|(_, deviation)| *deviation),
-                    ..EmulatorOptions::default()
-                };
-                (options, Some((Emulator::spawn(Arc::clone(profile), emulated, io), guard)))
+                let deviation = deviation.as_ref().map(|(_, deviation)| *deviation);
+                let mut options = options(Address::Device(PathBuf::new()));
+                let clock_factor = options.settings.clock_factor;
+                let mut switch = Switch::new(Arc::clone(profile), deviation, clock_factor);
+                options.port =
+                    switch.cycle().map_err(|e| failed(&format!("cannot make a pseudo-terminal: {e}")))?;
+                (options, Some(switch))
             }
         };
         let mut bench = Bench::set_up(profile, options, interrupted).await.map_err(|e| failed(&e))?;
@@ -82,7 +84,7 @@ impl<'p> Stand<'p> {
             Err(After::Interrupted) => return Err(NoStand::Interrupted),
             Err(After::Dead(why) | After::PortGone(why)) => return Err(NoStand::Failed(why)),
         };
-        Ok(Self { bench, profile, catalogue, identity, _emulated: emulated })
+        Ok(Self { bench, profile, catalogue, identity, switch })
     }
 
     /// Drives a case and judges it, again as `retries` allows until it passes. With `dir` its timeline is written.
@@ -126,6 +128,12 @@ impl<'p> Stand<'p> {
             tries += 1;
         }
         unreachable!("every id that is driven is one of the module's cases, and the last try returns")
+    }
+
+    /// The module at the disposal of campaigns; an emulated one can be switched off and on.
+    pub(crate) fn sitting(&mut self) -> Sitting<'_, 'p> {
+        let power = self.switch.as_mut().map(Switch::power);
+        Sitting::new(&mut self.bench, power)
     }
 
     /// The values of the first try of a case.
@@ -176,7 +184,7 @@ pub(crate) fn plain(profile: &Profile, case: &Case, verdict: Verdict, message: &
     }
 }
 
-fn write(path: &Path, text: &str) -> io::Result<()> {
+pub(super) fn write(path: &Path, text: &str) -> io::Result<()> {
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder)?;
     }

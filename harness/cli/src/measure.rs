@@ -1,0 +1,167 @@
+//! `atspec measure`: documented limits against those that a module really has.
+
+use std::{fmt::Write as _, fs, path::Path};
+
+use atspec_model::{profile::Profile, timeline::Timeline, verdict::Verdict};
+use atspec_suites::campaign::measure::{End, Limit, Measure, Measured, Real, limits};
+use serde::Serialize;
+
+use crate::{
+    args::{Format, MeasureArgs},
+    failure::Failure,
+    modules, out, seat,
+    select::Selection,
+};
+
+/// The case of `run.jsonl` and of recordings under which limits are measured.
+pub(crate) const ID: &str = "measure/limits";
+
+/// A measured limit as JSON has it.
+#[derive(Debug, Serialize)]
+struct Row<'a> {
+    module: &'a str,
+    limit: &'a str,
+    end: End,
+    unit: &'a str,
+    documented: i64,
+    measured: Option<i64>,
+    /// Nothing further out was tried.
+    open: bool,
+    verdict: Verdict,
+    at_documented: String,
+    beyond: Option<String>,
+    unclean: Option<&'a str>,
+    sendings: usize,
+    cites: &'a [String],
+}
+
+/// Measures every limit that was chosen; exit code 1 where a module falls short.
+pub(crate) fn measure(args: &MeasureArgs) -> Result<u8, Failure> {
+    let profiles = modules::find_all(&args.seat.module)?;
+    let names: Vec<String> = profiles.iter().flat_map(limits).map(|limit| limit.name).collect();
+    let selection = Selection::new(&args.only, &[], &names)?;
+    let results = seat::at_each(&args.seat, async |profile, sitting| {
+        let chosen: Vec<Limit> = limits(profile).into_iter().filter(|l| selection.takes(&l.name)).collect();
+        let mut campaign = Measure::new(chosen);
+        let mut short: Option<Timeline> = None;
+        seat::drive(sitting, profile, ID, &mut campaign, |_, tried| {
+            if tried.judgement.verdict == Verdict::Fail {
+                short.get_or_insert(tried.timeline);
+            }
+        })
+        .await?;
+        Ok((campaign.done().to_vec(), short))
+    })?;
+    let mut text = String::new();
+    let mut rows: Vec<Row<'_>> = Vec::new();
+    for (profile, (measured, _)) in &results {
+        text += &table(profile, measured);
+        rows.extend(measured.iter().map(|one| row(&profile.name, one)));
+    }
+    let json = serde_json::to_string_pretty(&rows).map_err(Failure::bench)?;
+    match args.seat.format {
+        Format::Text => out::line(text.trim_end())?,
+        Format::Json => out::line(&json)?,
+    }
+    if let Some(dir) = &args.seat.out {
+        write(dir, "measure.txt", &text)?;
+        write(dir, "measure.json", &json)?;
+        for (profile, (_, short)) in &results {
+            if let Some(timeline) = short {
+                write(dir, &format!("timelines/{}/{ID}.jsonl", profile.name), &timeline.to_json_lines())?;
+            }
+        }
+    }
+    Ok(u8::from(rows.iter().any(|row| row.verdict == Verdict::Fail)))
+}
+
+/// What a measured limit comes to: less than documented, or a refusal that is none, fails; more than documented warns.
+pub(crate) fn verdict(one: &Measured) -> Verdict {
+    if one.falls_short() || one.unclean.is_some() {
+        Verdict::Fail
+    } else if one.exceeds() && !one.limit.cites.is_empty() {
+        Verdict::Warning
+    } else {
+        Verdict::Pass
+    }
+}
+
+fn row<'a>(module: &'a str, one: &'a Measured) -> Row<'a> {
+    let (measured, open) = match one.real {
+        Real::Exactly(n) => (Some(n), false),
+        Real::AtLeast(n) => (Some(n), true),
+        Real::Nothing => (None, false),
+    };
+    Row {
+        module,
+        limit: &one.limit.name,
+        end: one.limit.end,
+        unit: one.limit.unit,
+        documented: one.limit.documented,
+        measured,
+        open,
+        verdict: verdict(one),
+        at_documented: one.at_documented.to_string(),
+        beyond: one.beyond.as_ref().map(ToString::to_string),
+        unclean: one.unclean.as_deref(),
+        sendings: one.sendings,
+        cites: &one.limit.cites,
+    }
+}
+
+/// The measured limits of a module for people.
+pub(crate) fn table(profile: &Profile, all: &[Measured]) -> String {
+    let mut text = format!("{}: documented limits, and what was measured\n", profile.name);
+    let width = all.iter().map(|one| one.limit.name.len()).max().unwrap_or(0);
+    for one in all {
+        let _ = writeln!(text, "  {:width$}  {}", one.limit.name, in_words(one));
+    }
+    let short = all.iter().filter(|one| verdict(one) == Verdict::Fail).count();
+    let sendings: usize = all.iter().map(|one| one.sendings).sum();
+    let _ = match short {
+        0 => writeln!(text, "{} limits hold; {sendings} sendings", all.len()),
+        n => writeln!(text, "{n} of {} limits do NOT hold; {sendings} sendings", all.len()),
+    };
+    text
+}
+
+/// One measured limit in a line.
+pub(crate) fn in_words(one: &Measured) -> String {
+    let end = if one.limit.end == End::Max { "at most" } else { "at least" };
+    let limit = &one.limit;
+    let unit = if limit.unit.is_empty() { String::new() } else { format!(" {}", limit.unit) };
+    let real = match one.real {
+        Real::AtLeast(n) if limit.unreachable.is_some() => format!("measured {n}"),
+        Real::Exactly(n) => format!("measured {n}"),
+        Real::AtLeast(n) => format!("measured {n} and no end to it"),
+        Real::Nothing => "nothing was taken".to_owned(),
+    };
+    let mut text = format!("{end} {}{unit}: {real}", limit.documented);
+    if let Some(more) = limit.unreachable {
+        let _ = write!(text, ", all that a command line has room for ({more} in the document)");
+    }
+    if one.falls_short() {
+        let _ = write!(text, ", FALLS SHORT: {} was {}", limit.documented, one.at_documented);
+    } else if one.exceeds() {
+        text += ", more than documented";
+    }
+    if let Some(beyond) = &one.beyond
+        && !one.falls_short()
+    {
+        let _ = write!(text, ", beyond it {beyond}");
+    }
+    if let Some(unclean) = &one.unclean {
+        let _ = write!(text, "; NOT CLEANLY: {unclean}");
+    }
+    text
+}
+
+/// Writes a file of a directory that is made where it is not there.
+pub(crate) fn write(dir: &Path, name: &str, text: &str) -> Result<(), Failure> {
+    let path = dir.join(name);
+    let failed = |e: std::io::Error| Failure::bench(format!("cannot write {}: {e}", path.display()));
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder).map_err(failed)?;
+    }
+    fs::write(&path, text).map_err(failed)
+}
