@@ -126,6 +126,10 @@ impl Making<'_, '_> {
         for step in ["disconnect", "close"].into_iter().filter(|step| has(self.cx, step)) {
             self.steps.push(Try(Op::new(step)));
         }
+        // Seen to be closed, the connection need not be waited out before the next try.
+        if has(self.cx, "disconnect") {
+            self.steps.push(Wait(Await::Closed));
+        }
     }
 
     fn publish(&mut self, publication: &Publication) {
