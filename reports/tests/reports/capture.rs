@@ -138,6 +138,7 @@ fn timeline(events: Vec<Event>) -> Timeline {
         module: "air780e".into(),
         profile: None,
         case: "publish/qos1".into(),
+        input: None,
         bindings,
         settings: Settings { clock_factor: 1.0, margin_ms: 2000 },
         began_us: Some(1_795_799_836_000_000),

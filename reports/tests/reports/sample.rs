@@ -119,6 +119,9 @@ pub(crate) fn replay(records: &[Record], to: &mut impl Reporter) {
                 to.on(&RunEvent::CaseStarted { module: &record.module, id: &record.id }).unwrap();
                 to.on(&RunEvent::CaseDone { record, timeline: None }).unwrap();
             }
+            Record::Policy(record) => {
+                to.on(&RunEvent::PolicyDone { record }).unwrap();
+            }
             Record::End(end) => {
                 for start in
                     records.iter().filter_map(|r| if let Record::Run(start) = r { Some(start) } else { None })
