@@ -510,6 +510,26 @@ pub(crate) fn clauses_of(view: &View<'_>, argument: &str) -> Vec<String> {
     clauses
 }
 
+/// Whether a PUBLISH is one that was sent before: with DUP, or, should that be missing, the same without an acknowledgement on an
+/// earlier connection.
+fn is_repetition(view: &View<'_>, packet: &WirePacket, publish: &Publish) -> bool {
+    let same = |p: &&WirePacket| {
+        p.at < packet.at
+            && p.conn != packet.conn
+            && p.packet.as_publish().is_some_and(|before| {
+                publish.id.is_some()
+                    && (before.id, &before.topic, &before.payload)
+                        == (publish.id, &publish.topic, &publish.payload)
+            })
+    };
+    let answered = |from: usize| {
+        let answers =
+            [PacketType::PubAck, PacketType::PubRec].into_iter().flat_map(|kind| view.to_module(kind));
+        answers.into_iter().any(|p| (from..packet.at).contains(&p.at) && p.packet.id() == publish.id)
+    };
+    publish.dup || view.from_module(PacketType::Publish).filter(same).any(|p| !answered(p.at))
+}
+
 /// Exactly these publications on the wire, in this order. Re-sent ones are not counted.
 pub(crate) fn publications(wanted: Vec<Sent>) -> Expect {
     let what = match wanted.as_slice() {
@@ -528,7 +548,7 @@ pub(crate) fn publications(wanted: Vec<Sent>) -> Expect {
         let seen: Vec<(&WirePacket, &Publish)> = view
             .from_module(PacketType::Publish)
             .filter_map(|p| Some((p, p.packet.as_publish()?)))
-            .filter(|(_, publish)| !publish.dup)
+            .filter(|(packet, publish)| !is_repetition(view, packet, publish))
             .collect();
         for (i, want) in wanted.iter().enumerate() {
             let Some((packet, publish)) = seen.get(i) else {

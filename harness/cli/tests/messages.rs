@@ -31,6 +31,7 @@ fn the_message_of_every_deviant_names_its_fault() {
     insta::with_settings!({ filters => vec![
         // Ports and times are others in each run.
         (r#"(127\.0\.0\.1"?,"?)\d+"#, "${1}PORT"),
+        (r"\bport \d+", "port PORT"),
         (r"\b\d+\.\d+ s\b", "TIME s"),
     ] }, {
         insta::assert_snapshot!(messages.join("\n"));
