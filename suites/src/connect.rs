@@ -180,7 +180,7 @@ fn answers(cx: &Context<'_>) -> Vec<Case> {
             case(
                 &format!("connect/refused-{code}"),
                 &format!("success is not reported for the reserved code {code} of CONNACK"),
-                &[],
+                &["MQTT-3.2.2.3"],
             )
             .steps(then(opened(cx), [to_module(Action::Code(code)), NoSuccess(attempt())])),
         );

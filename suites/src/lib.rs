@@ -106,6 +106,14 @@ pub fn cases(cx: &Context<'_>) -> Vec<Case> {
     SUITES.iter().flat_map(|suite| finished(cx, suite(cx))).collect()
 }
 
+/// The case of this id. Where many are asked for, a [`Catalogue`] knows where each is.
+pub fn find(cx: &Context<'_>, id: &str) -> Option<Case> {
+    if let Some(name) = id.strip_prefix(malformed::SUITE) {
+        return finished(cx, malformed::case(cx, name).into_iter().collect()).into_iter().next();
+    }
+    SUITES.iter().find_map(|suite| finished(cx, suite(cx)).into_iter().find(|case| case.id == id))
+}
+
 /// Which suite makes each case of a module, so that one case is built again without all the others: a run builds every case with
 /// values of its own.
 #[derive(Debug, Default)]

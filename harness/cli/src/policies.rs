@@ -38,7 +38,7 @@ pub(crate) fn cases(profile: &Profile, bindings: &Bindings, policies: &[&Policy]
 
 /// The case of an id, of a suite or of a policy.
 pub(crate) fn any_case(context: &Context<'_>, id: &str) -> Option<Case> {
-    atspec_suites::cases(context).into_iter().find(|case| case.id == id).or_else(|| policy::case(context, id))
+    atspec_suites::find(context, id).or_else(|| policy::case(context, id))
 }
 
 /// The verdict on a case of a policy, as what it is: kept, broken, or not to be seen.

@@ -53,13 +53,14 @@ fn a_run_is_green_and_its_recordings_say_the_same_however_they_are_cut(#[case] m
     assert!(fs::read_to_string(out.join("junit.xml")).expect("written").contains("<testsuites"));
 
     let profile = common::profile(module);
+    let catalogue = atspec_suites::Catalogue::new(&profile);
     let mut files = Vec::new();
     for (id, verdict) in &verdicts {
         let file = out.join(format!("timelines/{module}/{id}.jsonl"));
         let timeline =
             Timeline::from_json_lines(&fs::read_to_string(&file).expect("written")).expect("readable");
         let context = Context { profile: &profile, bindings: &timeline.header.bindings };
-        let case = atspec_suites::cases(&context).into_iter().find(|c| c.id == *id).expect("the same case");
+        let case = catalogue.case(&context, id).expect("the same case");
         assert_eq!(judge(&case, &profile, &timeline).verdict, *verdict, "{id} as recorded");
         for (how, events) in variants(&timeline) {
             let timeline = Timeline { events, ..timeline.clone() };
@@ -122,10 +123,14 @@ fn cut(event: &Event, mut piece: impl FnMut(usize) -> usize) -> Vec<Event> {
     pieces
 }
 
+/// What came so many µs after its neighbour may have been read with it.
+const TOGETHER_US: u64 = 10_000;
+
 fn glue(events: &[Event]) -> Vec<Event> {
     let mut glued: Vec<Event> = Vec::new();
     for event in events {
         if let (Some(last), Some(bytes)) = (glued.last_mut(), bytes_of(&event.what))
+            && event.at_us - last.at_us <= TOGETHER_US
             && let Some(mut before) = bytes_of(&last.what).filter(|_| same_stream(&last.what, &event.what))
         {
             before.extend(bytes);
