@@ -88,7 +88,11 @@ fn twice(cx: &Context<'_>) -> Vec<Case> {
         case(
             &format!("inflight/{name}-twice"),
             &format!("a {packet} that comes twice is not taken for that of the next command"),
-            &[],
+            match packet {
+                PubAck => &["MQTT-4.3.2-1"],
+                PubComp => &["MQTT-4.3.3-1"],
+                _ => &["MQTT-3.8.4-2"],
+            },
         )
         .steps(then(
             connected(cx),

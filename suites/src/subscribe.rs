@@ -147,7 +147,7 @@ fn ending(cx: &Context<'_>) -> Vec<Case> {
                 Quiet,
             ]))
             .expect([printed(vec![])]),
-        case("unsubscribe/no-unsuback", "success is not reported where UNSUBACK never comes", &[])
+        case("unsubscribe/no-unsuback", "success is not reported where UNSUBACK never comes", &["MQTT-3.10.4-4"])
             .steps(then(subscribed(cx, &t, 0), [withhold(PacketType::UnsubAck), NoSuccess(unsubscribe(&t))])),
         case(
             "unsubscribe/unknown",

@@ -138,7 +138,7 @@ fn topics(cx: &Context<'_>) -> Vec<Case> {
         publishing(
             "topic-bom",
             "the bytes EF BB BF in a topic stand in PUBLISH, or it is refused",
-            &[],
+            &["MQTT-3.3.2-1"],
             &bom,
         ),
         filtering(

@@ -22,7 +22,9 @@ const SAMPLE: [&str; 7] = [
 fn a_sample_of_the_deviants_is_caught_without_surprise() {
     let mut command = atspec();
     command.args(["bite", "--format", "json"]);
-    SAMPLE.iter().for_each(|name| _ = command.args(["--only", name]));
+    for name in SAMPLE {
+        command.args(["--only", name]);
+    }
     let output = command.output().expect("the program starts");
     let report: Value = serde_json::from_str(&stdout(&output)).expect("JSON");
     let score = &report["score"];

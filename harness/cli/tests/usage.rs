@@ -132,8 +132,10 @@ fn list_is_one_json_array() {
             assert!(row.get(key).is_some(), "{key} in {row}");
         }
         let cites = row["cites"].as_array().expect("a list");
+        // What the standard leaves open, and what becomes of a port when the network fails, is in no clause.
+        let open = matches!(row["suite"].as_str(), Some("malformed" | "network"));
         assert!(
-            !row["applies"].as_bool().expect("a flag") || !cites.is_empty(),
+            open || !row["applies"].as_bool().expect("a flag") || !cites.is_empty(),
             "{} cites nothing",
             row["id"]
         );

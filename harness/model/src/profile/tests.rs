@@ -296,10 +296,10 @@ fn the_format_is_told_with_every_key_and_step() {
 )]
 #[case("mode = {", "modus = {", "modus", "no step of the profile takes an argument `modus`")]
 #[case(
-    "retain = { range = [0, 1] }",
-    "retain = [0, 1]",
+    "will_retain = { range = [0, 1] }",
+    "will_retain = [0, 1]",
     "[0, 1]",
-    "`retain` in [arg] is a list, not a table"
+    "`will_retain` in [arg] is a list, not a table"
 )]
 // clauses and decisions
 #[case("\"A780-1.2-02\"", "\"a780-1.2-02\"", "\"a780-1.2-02\"", "`a780-1.2-02` is not the id of a clause")]
