@@ -47,7 +47,7 @@ pub struct Interface(u32);
 pub struct Packet<'a> {
     /// µs since 1970.
     pub at_us: u64,
-    /// What stands before the data: the tags of [`super::pdu`].
+    /// What stands before the data: the tags of the upper PDU ([`Tags`](crate::capture::Tags)).
     pub head: &'a [u8],
     /// The data.
     pub data: &'a [u8],
