@@ -91,7 +91,7 @@ fn connecting(cx: &Context<'_>) -> Vec<Case> {
         of(
             "will-topic",
             "a will topic",
-            &["MQTT-3.1.3-10", "MQTT-1.5.3-1", "MQTT-3.1.2-9"],
+            &["MQTT-3.1.3-10", "MQTT-1.5.3-1", "MQTT-3.1.2-9", "MQTT-3.1.3-1"],
             s().will(&will, 1, false),
             vec![
                 if_connected("the will topic as given", move |c| {
