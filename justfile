@@ -32,6 +32,10 @@ bench:
 deny:
     cargo deny check
 
+# Every deviant through all cases of its module, and the score; some ten minutes
+bite:
+    cargo run --release -- bite
+
 # Runs atspec: `just run`, or `just run --module air780e --only 'publish/*'`
 run *arguments="--module air780e":
     cargo run --release -- run {{ arguments }}
