@@ -163,6 +163,28 @@ pub struct AlternativeUse {
 }
 
 impl CaseRecord {
+    /// A record that says nothing yet besides its verdict: no clauses, no words, no recording.
+    pub fn plain(module: &str, id: &str, verdict: Verdict) -> Self {
+        Self {
+            module: module.to_owned(),
+            id: id.to_owned(),
+            verdict,
+            level: Level::Must,
+            cites: Vec::new(),
+            asks: String::new(),
+            took_ms: 0,
+            expected: String::new(),
+            observed: String::new(),
+            message: String::new(),
+            notes: Vec::new(),
+            uses: Vec::new(),
+            kept: Vec::new(),
+            excerpt: Vec::new(),
+            retries: 0,
+            timeline: None,
+        }
+    }
+
     /// The suite, the part of the id before the slash.
     pub fn suite(&self) -> &str {
         self.id.split_once('/').map_or(self.id.as_str(), |(suite, _)| suite)

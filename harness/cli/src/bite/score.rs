@@ -250,22 +250,8 @@ mod tests {
 
     fn record(id: &str, verdict: Verdict, cites: &[&str]) -> CaseRecord {
         CaseRecord {
-            module: "air720".to_owned(),
-            id: id.to_owned(),
-            verdict,
-            level: atspec_model::mqtt::Level::Must,
             cites: cites.iter().map(|&cite| cite.to_owned()).collect(),
-            asks: String::new(),
-            took_ms: 0,
-            expected: String::new(),
-            observed: String::new(),
-            message: String::new(),
-            notes: Vec::new(),
-            uses: Vec::new(),
-            kept: Vec::new(),
-            excerpt: Vec::new(),
-            retries: 0,
-            timeline: None,
+            ..CaseRecord::plain("air720", id, verdict)
         }
     }
 

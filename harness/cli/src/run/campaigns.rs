@@ -10,9 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use atspec_model::{
-    case::Context, judge::excerpt, mqtt::Level, run::CaseRecord, timeline::Timeline, verdict::Verdict,
-};
+use atspec_model::{case::Context, judge::excerpt, run::CaseRecord, timeline::Timeline, verdict::Verdict};
 use atspec_rig::{bench::After, sitting::Sitting};
 use atspec_suites::campaign::{
     FUZZ,
@@ -257,22 +255,5 @@ pub(super) fn not_run(lane: &Lane, id: &str, why: &str) -> CaseRecord {
 }
 
 fn plain(lane: &Lane, id: &str, asks: &str) -> CaseRecord {
-    CaseRecord {
-        module: lane.profile.name.clone(),
-        id: id.to_owned(),
-        verdict: Verdict::Pass,
-        level: Level::Must,
-        cites: Vec::new(),
-        asks: asks.to_owned(),
-        took_ms: 0,
-        expected: String::new(),
-        observed: String::new(),
-        message: String::new(),
-        notes: Vec::new(),
-        uses: Vec::new(),
-        kept: Vec::new(),
-        excerpt: Vec::new(),
-        retries: 0,
-        timeline: None,
-    }
+    CaseRecord { asks: asks.to_owned(), ..CaseRecord::plain(&lane.profile.name, id, Verdict::Pass) }
 }

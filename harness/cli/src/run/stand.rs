@@ -165,22 +165,11 @@ pub(crate) fn case(profile: &Profile, catalogue: &Catalogue, id: &str, bindings:
 /// A record of a case that was not driven.
 pub(crate) fn plain(profile: &Profile, case: &Case, verdict: Verdict, message: &str) -> CaseRecord {
     CaseRecord {
-        module: profile.name.clone(),
-        id: case.id.clone(),
-        verdict,
         level: case.level,
         cites: case.all_cites(profile),
         asks: case.asks.clone(),
-        took_ms: 0,
-        expected: String::new(),
-        observed: String::new(),
         message: message.to_owned(),
-        notes: Vec::new(),
-        uses: Vec::new(),
-        kept: Vec::new(),
-        excerpt: Vec::new(),
-        retries: 0,
-        timeline: None,
+        ..CaseRecord::plain(&profile.name, &case.id, verdict)
     }
 }
 

@@ -74,28 +74,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::mqtt::Level;
 
     fn record(id: &str, verdict: Verdict, cites: &[&str], kept: &[&str]) -> CaseRecord {
         let owned = |all: &[&str]| all.iter().map(|&one| one.to_owned()).collect();
-        CaseRecord {
-            module: "m".into(),
-            id: id.into(),
-            verdict,
-            level: Level::Must,
-            cites: owned(cites),
-            asks: String::new(),
-            took_ms: 0,
-            expected: String::new(),
-            observed: String::new(),
-            message: String::new(),
-            notes: Vec::new(),
-            uses: Vec::new(),
-            kept: owned(kept),
-            excerpt: Vec::new(),
-            retries: 0,
-            timeline: None,
-        }
+        CaseRecord { cites: owned(cites), kept: owned(kept), ..CaseRecord::plain("m", id, verdict) }
     }
 
     fn told(records: &[CaseRecord], clause: &str) -> Option<(Verdict, Vec<String>, usize)> {
