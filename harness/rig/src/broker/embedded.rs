@@ -19,11 +19,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
     fmt::Write as _,
-    sync::{
-        Arc, LazyLock, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU32, Ordering},
-        mpsc as std_mpsc,
-    },
+    sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, mpsc as std_mpsc},
     task::{Context, Poll, Waker},
     thread,
     time::{Duration, Instant},
@@ -55,7 +51,7 @@ const MAX_LEVEL_BYTES: usize = 16 * 1024 * 1024;
 /// Bytes of all retained messages of one tap.
 const MAX_RETAINED_BYTES: usize = 64 * 1024 * 1024;
 
-static LANES: AtomicU32 = AtomicU32::new(0);
+static LANES: Lanes = Lanes(Mutex::new((BTreeSet::new(), 0)));
 static ROUTERS: LazyLock<Routers> = LazyLock::new(Routers::default);
 
 /// Makes links to one router. The type of rumqttd's channel cannot be named, but captured.
@@ -70,6 +66,25 @@ struct Routers(Arc<Mutex<Option<Arc<Connector>>>>);
 impl std::fmt::Debug for Routers {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_tuple("Routers").field(&lock(&self.0).is_some()).finish()
+    }
+}
+
+/// Numbers of taps that are free, and the first that was never taken. Numbers are used again since filters of a lane stay in
+/// the router for ever.
+#[derive(Debug)]
+struct Lanes(Mutex<(BTreeSet<u32>, u32)>);
+
+impl Lanes {
+    fn take(&self) -> u32 {
+        let (free, next) = &mut *lock(&self.0);
+        free.pop_first().unwrap_or_else(|| {
+            *next += 1;
+            *next - 1
+        })
+    }
+
+    fn give_back(&self, lane: u32) {
+        lock(&self.0).0.insert(lane);
     }
 }
 
@@ -127,8 +142,14 @@ impl Embedded {
     }
 
     fn at(routers: Routers, events: mpsc::Sender<Event>) -> Result<Self, BrokerError> {
-        let lane = LANES.fetch_add(1, Ordering::Relaxed);
-        let (publisher, _) = Link::open(&routers, &format!("atspec-{lane}"))?;
+        let lane = LANES.take();
+        let publisher = match Link::open(&routers, &format!("atspec-{lane}")) {
+            Ok((publisher, _)) => publisher,
+            Err(why) => {
+                LANES.give_back(lane);
+                return Err(why);
+            }
+        };
         Ok(Self {
             routers,
             events,
@@ -259,6 +280,8 @@ impl Drop for Embedded {
     fn drop(&mut self) {
         self.sessions.values().for_each(|s| s.link.close());
         self.publisher.close();
+        // The router hears of the next tap of this lane after it has heard that these links ended.
+        LANES.give_back(self.lane);
     }
 }
 
