@@ -9,6 +9,9 @@ use atspec_model::{
 
 use crate::words::*;
 
+/// As long as an IMEI.
+const DIGITS: &str = "001234567890123";
+
 pub(crate) fn cases(cx: &Context<'_>) -> Vec<Case> {
     let mut cases = fields(cx);
     cases.extend(keep_alives(cx));
@@ -45,6 +48,13 @@ fn fields(cx: &Context<'_>) -> Vec<Case> {
         .expect([connect_has(&format!("client id \"{client}\""), move |c| {
             c.client_id.as_bytes() == client.as_bytes()
         })]),
+        case(
+            "connect/client-id-digits",
+            "a client id of digits alone, as many devices have theirs, stands in CONNECT with its zeros in front",
+            &["MQTT-3.1.3-3"],
+        )
+        .steps(session(cx).choosing("client", DIGITS).connected())
+        .expect([connect_has(&format!("client id \"{DIGITS}\""), |c| c.client_id.as_bytes() == DIGITS.as_bytes())]),
         case(
             "connect/client-id-only",
             "without user name and password CONNECT has neither",

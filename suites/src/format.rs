@@ -34,8 +34,85 @@ pub(crate) fn cases(cx: &Context<'_>) -> Vec<Case> {
         })])
         .needing(cx, "subscribe")
         .unless(formless),
-        case("format/line-ends", "lines end with CR LF", &[]).should().steps(talk()).expect([line_ends()]),
+        case("format/line-ends", "lines end alike, and with CR LF", &[])
+            .steps(talk())
+            .expect([ends_alike(), line_ends().should()]),
     ]
+}
+
+/// What stands behind a line: no document says which it is, but a host has to know one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    CrLf,
+    Cr,
+    Lf,
+}
+
+impl End {
+    /// The first line end of what stands between two lines.
+    fn of(between: &[u8]) -> Self {
+        match between {
+            [b'\r', b'\n', ..] => Self::CrLf,
+            [b'\r', ..] => Self::Cr,
+            _ => Self::Lf,
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::CrLf => "CR LF",
+            Self::Cr => "CR alone",
+            Self::Lf => "LF alone",
+        }
+    }
+}
+
+/// All lines of replies end in one way. Lines that are printed back end as they were sent, and a prompt does not end.
+fn ends_alike() -> Expect {
+    Expect::new("one and the same end of every line", |view| {
+        let (mut printed, mut came) = (Vec::new(), Vec::new());
+        for (at, event) in view.timeline.events.iter().enumerate() {
+            match &event.what {
+                What::Received { bytes } => {
+                    came.push((printed.len(), at));
+                    printed.extend_from_slice(bytes);
+                }
+                What::Teardown => break,
+                _ => {}
+            }
+        }
+        let lines = lines(&printed);
+        let Some((_, first, end)) = lines.first() else { return Ok(()) };
+        let Some((offset, line, other)) = lines.iter().find(|(_, _, other)| other != end) else {
+            return Ok(());
+        };
+        let at = came.iter().rfind(|(start, _)| start <= offset).map_or(0, |(_, at)| *at);
+        let (line, first) = (text::visible(line), text::visible(first));
+        let observed = format!("`{line}` ends with {}, `{first}` with {}", other.name(), end.name());
+        Err(Unmet::at(observed, at))
+    })
+}
+
+/// Where each line of replies begins, the line, and its end. What comes first may be the rest of a line, and is left out.
+fn lines(printed: &[u8]) -> Vec<(usize, &[u8], End)> {
+    let is_end = |byte: &u8| matches!(byte, b'\r' | b'\n');
+    let is_text = |byte: &u8| !is_end(byte);
+    let next = |from: usize, of: &dyn Fn(&u8) -> bool| {
+        printed[from..].iter().position(of).map_or(printed.len(), |n| from + n)
+    };
+    let mut lines = Vec::new();
+    let mut at = next(0, &is_end);
+    while at < printed.len() {
+        let begin = next(at, &is_text);
+        let end = next(begin, &is_end);
+        let line = &printed[begin..end];
+        let printed_back = line.get(..2).is_some_and(|name| name.eq_ignore_ascii_case(b"AT"));
+        if end < printed.len() && !printed_back && !line.starts_with(b">") {
+            lines.push((begin, line, End::of(&printed[end..next(end, &is_text)])));
+        }
+        at = end;
+    }
+    lines
 }
 
 /// Every LF is preceded by a CR, and every line has an end.
@@ -59,4 +136,19 @@ fn line_ends() -> Expect {
         }
         Ok(())
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_and_their_ends() {
+        let printed = b"K\r\n\r\nOK\r\r\nCONNECT OK\r\nAT+MPUB=1\r\r\nOK\r\n\r\n> x\r\nERROR\n";
+        let found: Vec<(&[u8], End)> = lines(printed).into_iter().map(|(_, line, end)| (line, end)).collect();
+        let expected: Vec<(&[u8], End)> =
+            vec![(b"OK", End::Cr), (b"CONNECT OK", End::CrLf), (b"OK", End::CrLf), (b"ERROR", End::Lf)];
+        assert_eq!(found, expected);
+        assert!(lines(b"").is_empty() && lines(b"\r\nOK").is_empty(), "no end has come");
+    }
 }

@@ -27,6 +27,7 @@ mod keepalive;
 mod limits;
 mod loss;
 mod malformed;
+mod names;
 mod network;
 mod open;
 pub mod policy;
@@ -98,6 +99,7 @@ const SUITES: &[Suite] = &[
     refuse::cases,
     limits::cases,
     format::cases,
+    names::cases,
     malformed::cases,
 ];
 

@@ -101,7 +101,7 @@ fn wire(cx: &Context<'_>) -> Vec<Case> {
             .steps(then(connected(cx), names(cx).into_iter().map(|t| Do(publish(&t, 1, "here")))))
             .expect([publications(names(cx).iter().map(|t| sent(t, 1, "here")).collect())]),
     ];
-    for (qos, retain) in [(0, true), (1, true), (1, false)] {
+    for (qos, retain) in [(0, true), (1, true), (2, true), (1, false)] {
         cases.push(
             case(
                 &format!("publish/retain-{}-qos{qos}", u8::from(retain)),

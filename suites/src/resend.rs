@@ -66,7 +66,7 @@ fn completed(cx: &Context<'_>) -> Vec<Case> {
         .steps(then(kept(cx), [withhold(PubAck), withhold(PubRec)]))
         .steps([NoSuccess(send(cx, &t, 2, "the first exactly once")), NoSuccess(send(cx, &t, 1, "second"))])
         .steps(lose(cx, false))
-        .steps([Wait(Await::FromModule(Publish, 2)), Idle { seconds: 5 }])
+        .steps([Wait(Await::OnNewest(Publish, 1)), Idle { seconds: 5 }])
         .expect([sent_again(Publish), again_in_order()]),
     ]
 }
@@ -99,7 +99,7 @@ fn beside(cx: &Context<'_>) -> Vec<Case> {
         )
         .steps(then(pending(), reconnected(cx, false)))
         .steps([Wait(Await::ToModule(PubAck, 1)), Quiet, Check(send(cx, &t, 0, "at most once"))])
-        .steps([Wait(Await::FromModule(Publish, 3)), Quiet])
+        .steps([Wait(Await::OnNewest(Publish, 2)), Quiet])
         .expect([publications(vec![sent(&t, 1, "sent again"), sent(&t, 0, "at most once")])]),
         case(
             "resend/id-in-use",
@@ -107,7 +107,7 @@ fn beside(cx: &Context<'_>) -> Vec<Case> {
             &["MQTT-2.3.1-2", "MQTT-4.3.2-1", "MQTT-4.4.0-1"],
         )
         .steps(then(pending(), [withhold(PubAck)]))
-        .steps(then(reconnected(cx, false), [Wait(Await::FromModule(Publish, 2))]))
+        .steps(then(reconnected(cx, false), [Wait(Await::OnNewest(Publish, 1))]))
         .steps([NoSuccess(send(cx, &t, 1, "the new one"))]),
     ]
 }

@@ -49,7 +49,7 @@ fn resending(cx: &Context<'_>) -> Vec<Case> {
             &["MQTT-4.4.0-1", "MQTT-3.3.1-1", "MQTT-2.3.1-3", "MQTT-4.1.0-1", "MQTT-3.1.2-4"],
         )
         .steps(then(lost(PacketType::PubAck, 1), lose(cx, false)))
-        .steps([Wait(Await::FromModule(PacketType::Publish, 2)), Quiet])
+        .steps([Wait(Await::OnNewest(PacketType::Publish, 1)), Quiet])
         .expect([sent_again(PacketType::Publish)]),
         case(
             "session/qos2-sent-again",
@@ -57,7 +57,7 @@ fn resending(cx: &Context<'_>) -> Vec<Case> {
             &["MQTT-4.4.0-1", "MQTT-3.3.1-1", "MQTT-2.3.1-3", "MQTT-4.1.0-1", "MQTT-3.1.2-4"],
         )
         .steps(then(lost(PacketType::PubRec, 2), lose(cx, false)))
-        .steps([Wait(Await::FromModule(PacketType::Publish, 2)), Wait(Await::FromModule(PacketType::PubRel, 1))])
+        .steps([Wait(Await::OnNewest(PacketType::Publish, 1)), Wait(Await::OnNewest(PacketType::PubRel, 1))])
         .expect([sent_again(PacketType::Publish)]),
         case(
             "session/pubrel-sent-again",
@@ -65,7 +65,7 @@ fn resending(cx: &Context<'_>) -> Vec<Case> {
             &["MQTT-4.4.0-1", "MQTT-4.3.3-1", "MQTT-2.3.1-3"],
         )
         .steps(then(lost(PacketType::PubComp, 2), lose(cx, false)))
-        .steps([Wait(Await::FromModule(PacketType::PubRel, 2)), Quiet])
+        .steps([Wait(Await::OnNewest(PacketType::PubRel, 1)), Quiet])
         .expect([sent_again(PacketType::PubRel), count(PacketType::Publish, 1)]),
         case(
             "session/sent-again-in-order",
@@ -75,7 +75,7 @@ fn resending(cx: &Context<'_>) -> Vec<Case> {
         .steps(then(lost(PacketType::PubAck, 1), [NoSuccess(send(cx, &t, 1, "the second to be sent again"))]))
         .steps(lose(cx, false))
         // A module that has one in flight at a time sends one again.
-        .steps([Wait(Await::FromModule(PacketType::Publish, 2)), Idle { seconds: 5 }])
+        .steps([Wait(Await::OnNewest(PacketType::Publish, 1)), Idle { seconds: 5 }])
         .expect([sent_again(PacketType::Publish), again_in_order()]),
         case("session/clean-forgets", "with clean session 1 nothing of an earlier connection is sent again", &["MQTT-3.1.2-6"])
             .steps(then(clean(cx).connected(), [withhold(PacketType::PubAck), NoSuccess(send(cx, &t, 1, "of the old session"))]))

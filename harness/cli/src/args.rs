@@ -251,25 +251,31 @@ pub(crate) struct EmulateArgs {
     pub(crate) clock_factor: f64,
 }
 
-/// Prove that the cases can fail: drive modules with one known defect each, and see which cases catch it
+/// Prove that the cases can fail, and that they fail nobody else: drive modules with one known defect each, and modules without
+/// one that do as their documents say in another way
 ///
 /// Every deviant (an emulated module with exactly one defect) is driven through all cases of its module. The cases that its file
-/// names must go red, and no other may that has nothing to do with the clauses it breaks; the module without a defect must be
-/// all green. Exits with 1 where a deviant survives or something surprises.
+/// names must go red, and no other may that has nothing to do with the clauses it breaks. The module without a defect must be
+/// all green, and so must its variants, which differ in what the document leaves open. Exits with 1 where a deviant survives,
+/// something surprises, or an alarm is false.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   atspec bite                                          every deviant of every built-in module
   atspec bite --module l506 --only 'l506-cache-*'      some of them
+  atspec bite --only 'variant-*' --rounds 20            no false alarm, twenty times over
   atspec bite --format json | jq '.deviants[] | select(.missed != [])'
   atspec bite --readme README.md                       and the score into the README")]
 pub(crate) struct BiteArgs {
     /// Built-in module whose deviants are driven; every built-in one where none is given
     #[arg(long, value_name = "NAME")]
     pub(crate) module: Vec<String>,
-    /// Only deviants whose name matches; may be given several times
-    #[arg(long, value_name = "DEVIANT-GLOB")]
+    /// Only deviants and variants whose name matches; may be given several times
+    #[arg(long, value_name = "GLOB")]
     pub(crate) only: Vec<String>,
-    /// How many modules are driven side by side; 20 for each core by default, since they mostly wait
+    /// How many times each variant is driven
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) rounds: u16,
+    /// How many modules are driven side by side; 40 for each core by default, since they mostly wait
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) jobs: Option<u16>,
     /// How

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use atspec_emulator::{Emulator, Options, pseudo_terminal};
 use tokio::runtime::Builder;
 
-use crate::{args::EmulateArgs, failure::Failure, interrupt, modules, out, run::deviation};
+use crate::{args::EmulateArgs, failure::Failure, guise::Guise, interrupt, modules, out};
 
 /// Runs until it is interrupted.
 pub(crate) fn emulate(args: &EmulateArgs) -> Result<u8, Failure> {
     let profile = Arc::new(modules::find(&args.module)?);
-    let deviation = args.deviant.as_ref().map(|name| deviation(name, &profile.name)).transpose()?;
+    let guise = args.deviant.as_ref().map(|name| Guise::named(name, &profile.name)).transpose()?;
+    let Guise { deviation, temper, .. } = guise.unwrap_or_default();
     let mut interrupted = interrupt::watch()?;
     let runtime = Builder::new_current_thread()
         .enable_all()
@@ -24,8 +25,8 @@ pub(crate) fn emulate(args: &EmulateArgs) -> Result<u8, Failure> {
                 .link(&path, link)
                 .map_err(|e| Failure::usage(format!("cannot link {}: {e}", link.display())))?;
         }
-        let options =
-            Options { clock_factor: args.clock_factor, boot_lines: true, deviation, ..Options::default() };
+        let clock_factor = args.clock_factor;
+        let options = Options { clock_factor, boot_lines: true, deviation, temper, ..Options::default() };
         let module = Emulator::spawn(Arc::clone(&profile), options, io);
         out::line(path.display())?;
         if let Some(link) = &args.link {

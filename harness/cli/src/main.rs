@@ -13,6 +13,7 @@ mod coverage;
 mod emulate;
 mod explain;
 mod failure;
+mod guise;
 mod interrupt;
 mod judge;
 mod list;

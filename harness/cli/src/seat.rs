@@ -2,7 +2,7 @@
 
 use std::{io, sync::Arc, thread, time::Duration};
 
-use atspec_emulator::{Deviation, Emulator, Handle, Options as EmulatorOptions, PortGuard, pseudo_terminal};
+use atspec_emulator::{Emulator, Handle, Options as EmulatorOptions, PortGuard, pseudo_terminal};
 use atspec_model::{case::Context, profile::Profile, timeline::Settings};
 use atspec_rig::{
     bench::{After, Bench, Options},
@@ -15,6 +15,7 @@ use tokio::{runtime::Builder, sync::watch};
 use crate::{
     args::SeatArgs,
     failure::Failure,
+    guise::Guise,
     interrupt, modules,
     run::{MARGIN_MS, Port, clock_factor, port},
 };
@@ -29,9 +30,14 @@ pub(crate) struct Switch {
 
 impl Switch {
     /// A module that is off.
-    pub(crate) fn new(profile: Arc<Profile>, deviation: Option<Deviation>, clock_factor: f64) -> Self {
-        let options =
-            EmulatorOptions { clock_factor, boot_lines: true, deviation, ..EmulatorOptions::default() };
+    pub(crate) fn new(profile: Arc<Profile>, guise: &Guise, clock_factor: f64) -> Self {
+        let options = EmulatorOptions {
+            clock_factor,
+            boot_lines: true,
+            deviation: guise.deviation,
+            temper: guise.temper.clone(),
+            ..EmulatorOptions::default()
+        };
         Self { profile, options, on: None }
     }
 
@@ -98,9 +104,8 @@ fn at<R>(
         let clock_factor = clock_factor(args.clock_factor, real);
         let (address, mut switch) = match port {
             Port::Real(address) => (address, None),
-            Port::Emulated(deviation) => {
-                let deviation = deviation.map(|(_, deviation)| deviation);
-                let mut switch = Switch::new(Arc::clone(profile), deviation, clock_factor);
+            Port::Emulated(guise) => {
+                let mut switch = Switch::new(Arc::clone(profile), &guise, clock_factor);
                 let address = switch.cycle().map_err(|e| failed("cannot make a pseudo-terminal: ", &e))?;
                 (address, Some(switch))
             }

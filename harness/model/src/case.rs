@@ -100,6 +100,8 @@ pub enum Step {
 pub enum Await {
     /// So many packets of the type from the module.
     FromModule(PacketType, usize),
+    /// So many packets of the type from the module on its newest connection: it may have sent some again on the one before.
+    OnNewest(PacketType, usize),
     /// So many packets of the type to the module.
     ToModule(PacketType, usize),
     /// So many messages, or announcements of messages, on the serial line.
@@ -327,6 +329,8 @@ impl fmt::Display for Await {
         match self {
             Self::FromModule(kind, 1) => write!(f, "{kind} from the module"),
             Self::FromModule(kind, n) => write!(f, "{n} {kind} from the module"),
+            Self::OnNewest(kind, 1) => write!(f, "{kind} from the module on its newest connection"),
+            Self::OnNewest(kind, n) => write!(f, "{n} {kind} from the module on its newest connection"),
             Self::ToModule(kind, 1) => write!(f, "{kind} to the module"),
             Self::ToModule(kind, n) => write!(f, "{n} {kind} to the module"),
             Self::Messages(1) => f.write_str("a message on the serial line"),

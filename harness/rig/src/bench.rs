@@ -8,7 +8,7 @@ use atspec_model::{
     profile::Profile,
     timeline::{Bindings, Event, Header, SCHEMA, Settings, Timeline},
 };
-use tokio::{net::TcpListener, sync::watch};
+use tokio::{net::TcpSocket, sync::watch};
 
 use crate::{
     broker::{BrokerError, Upstream},
@@ -58,7 +58,8 @@ pub struct Bench<'p> {
     driver: Driver<'p>,
     recorder: Recorder,
     local: SocketAddr,
-    closed_port: u16,
+    /// Holds a port and does not listen on it, so that nobody else does.
+    refusing: TcpSocket,
 }
 
 impl fmt::Debug for Bench<'_> {
@@ -101,11 +102,11 @@ impl<'p> Bench<'p> {
         let failed = |error| SetUpError::Listen { address: options.listen, error };
         let tap = Tap::listen(options.listen, settings, upstream, recorder.clone()).await.map_err(failed)?;
         let local = tap.local_addr();
-        let closed_port = closed_port(options.listen).await.map_err(failed)?;
+        let refusing = refusing(local).map_err(failed)?;
         let baud = options.baud.unwrap_or(profile.serial.baud);
         let link = Link::open(&options.port, baud).await?;
         let driver = Driver::new(profile, options.settings, link, tap, recorder.clone(), interrupt);
-        Ok(Self { profile, options, driver, recorder, local, closed_port })
+        Ok(Self { profile, options, driver, recorder, local, refusing })
     }
 
     /// Wakes the module up and asks what it is. `Err` says why it cannot be driven.
@@ -128,7 +129,8 @@ impl<'p> Bench<'p> {
         Bindings {
             host: self.options.advertise.clone().unwrap_or_else(|| self.local.ip().to_string()),
             port: self.local.port(),
-            closed_port: self.closed_port,
+            // No port is 0, so nothing listens there either.
+            closed_port: self.refusing.local_addr().map_or(0, |address| address.port()),
             // As long as every server must accept (MQTT-3.1.3-5), so that a shorter buffer shows; in both cases of
             // letters, so that a module that changes one shows.
             client: format!("At{key}"),
@@ -264,9 +266,11 @@ impl<'p> Bench<'p> {
     }
 }
 
-/// A port on which nothing listens.
-async fn closed_port(near: SocketAddr) -> io::Result<u16> {
-    Ok(TcpListener::bind(SocketAddr::new(near.ip(), 0)).await?.local_addr()?.port())
+/// A port on which nothing listens as long as the socket lives: another bench of this machine cannot take it.
+fn refusing(near: SocketAddr) -> io::Result<TcpSocket> {
+    let socket = if near.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    socket.bind(SocketAddr::new(near.ip(), 0))?;
+    Ok(socket)
 }
 
 /// Twenty-one letters and digits that follow from the text alone (FNV-1a), the same on every machine.
@@ -289,6 +293,15 @@ fn mix(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_port_that_refuses_is_nobody_elses() {
+        let socket = refusing(([127, 0, 0, 1], 0).into()).expect("a free port");
+        let address = socket.local_addr().expect("bound");
+        let refused = tokio::net::TcpStream::connect(address).await.expect_err("nobody listens");
+        assert_eq!(refused.kind(), io::ErrorKind::ConnectionRefused);
+        assert!(tokio::net::TcpListener::bind(address).await.is_err(), "it is taken");
+    }
 
     #[test]
     fn credentials_differ_by_case_and_repeat_by_seed() {

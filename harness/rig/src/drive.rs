@@ -540,6 +540,7 @@ impl<'p> Driver<'p> {
     fn has_seen(&self, what: Await) -> bool {
         match what {
             Await::FromModule(kind, n) => self.live.count(Side::Module, kind) >= n,
+            Await::OnNewest(kind, n) => self.live.count_on_newest(Side::Module, kind) >= n,
             Await::ToModule(kind, n) => self.live.count(Side::Broker, kind) >= n,
             Await::Messages(n) if self.profile.message.any => self.told() >= n,
             Await::Messages(n) => self.messages >= n,

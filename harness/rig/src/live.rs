@@ -59,10 +59,20 @@ impl Live {
 
     /// Packets of a type from one side, over the whole case.
     pub(crate) fn count(&self, from: Side, kind: PacketType) -> usize {
-        let own = |conn: &u32| self.spoke.contains(conn) && !self.strangers.contains(conn);
+        let counts = self.packets.iter();
         let counts =
-            self.packets.iter().filter(|((conn, side, of), _)| own(conn) && (*side, *of) == (from, kind));
+            counts.filter(|((conn, side, of), _)| self.is_own(*conn) && (*side, *of) == (from, kind));
         counts.map(|(_, n)| n).sum()
+    }
+
+    /// Packets of a type from one side on the last connection that began with CONNECT.
+    pub(crate) fn count_on_newest(&self, from: Side, kind: PacketType) -> usize {
+        let newest = self.spoke.iter().rev().find(|conn| self.is_own(**conn));
+        newest.and_then(|conn| self.packets.get(&(*conn, from, kind))).copied().unwrap_or(0)
+    }
+
+    fn is_own(&self, conn: u32) -> bool {
+        self.spoke.contains(&conn) && !self.strangers.contains(&conn)
     }
 
     /// Whether the module has sent PUBACK with this packet id.

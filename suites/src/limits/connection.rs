@@ -14,6 +14,9 @@ use crate::words::*;
 /// Arguments whose value stands in CONNECT, and `path`, which does not. `host` has to be that of the bench.
 const TEXTS: [&str; 6] = ["client", "username", "password", "will_topic", "will_message", "path"];
 
+/// Bytes of a value that no document limits: more than is usual, far less than MQTT allows.
+const LONG: usize = 64;
+
 pub(super) fn cases(cx: &Context<'_>) -> Vec<Case> {
     let mut cases = Vec::new();
     for name in TEXTS {
@@ -24,6 +27,7 @@ pub(super) fn cases(cx: &Context<'_>) -> Vec<Case> {
         };
         let Some(argument @ Argument { length: Some((min, max)), .. }) = cx.profile.argument(step, name)
         else {
+            cases.extend((name != "path").then(|| beyond(cx, step, name, LONG, None)));
             continue;
         };
         // What an empty text means is no question of lengths.
@@ -31,7 +35,7 @@ pub(super) fn cases(cx: &Context<'_>) -> Vec<Case> {
         lengths.retain(|len| *len > 0);
         lengths.dedup();
         cases.extend(lengths.into_iter().map(|len| whole(cx, name, len)));
-        cases.push(beyond(cx, step, name, max + 1, argument));
+        cases.push(beyond(cx, step, name, max + 1, Some(argument)));
     }
     cases
 }
@@ -85,8 +89,8 @@ fn whole(cx: &Context<'_>, name: &'static str, len: usize) -> Case {
     ])
 }
 
-/// One beyond the maximum: refused, at once or by a command after it, or whole in CONNECT.
-fn beyond(cx: &Context<'_>, step: &str, name: &'static str, len: usize, argument: &Argument) -> Case {
+/// Longer than any document promises: refused, at once or by a command after it, or whole in CONNECT.
+fn beyond(cx: &Context<'_>, step: &str, name: &'static str, len: usize, argument: Option<&Argument>) -> Case {
     let session = with_value(cx, name, len);
     // What comes before is a means; what comes after may be refused instead of the command itself.
     let commands: Vec<Op> = session.commands().collect();
@@ -101,7 +105,7 @@ fn beyond(cx: &Context<'_>, step: &str, name: &'static str, len: usize, argument
         _ => format!("a `{name}` of {len} bytes is refused, or stands whole in CONNECT"),
     };
     // How long client ids may be is the server's to say (MQTT-3.1.3-5, -6): a longer one that arrives whole harms nobody.
-    let firm = !argument.cites.is_empty() && name != "client";
+    let firm = argument.is_some_and(|argument| !argument.cites.is_empty()) && name != "client";
     case(&format!("limits/{name}-{len}"), &asks, &[])
         .steps(steps)
         .expect([never_cut(index, name, value(cx, name, len))])

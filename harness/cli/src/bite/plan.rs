@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc, thread};
 
-use atspec_emulator::Deviant;
+use atspec_emulator::{Deviant, Variant};
 use atspec_fixtures as fixtures;
 use atspec_model::profile::Profile;
 use atspec_suites::Catalogue;
@@ -11,6 +11,7 @@ use globset::GlobMatcher;
 use crate::{
     args::BiteArgs,
     failure::Failure,
+    guise::VARIANT,
     modules,
     run::ids_of,
     select::{glob, nearest},
@@ -35,12 +36,27 @@ pub(crate) struct Subject {
     also: Vec<GlobMatcher>,
 }
 
+/// A module in a variant, which must raise no alarm.
+#[derive(Debug)]
+pub(crate) struct Other {
+    /// As it is written behind `emulated:`.
+    pub(crate) name: String,
+    /// Index of its module.
+    pub(crate) module: usize,
+    pub(crate) variant: Variant,
+    /// The cases that are driven, in order.
+    pub(crate) cases: Vec<String>,
+}
+
 /// A checked plan.
 #[derive(Debug)]
 pub(crate) struct Plan {
     pub(crate) modules: Vec<Module>,
     pub(crate) subjects: Vec<Subject>,
-    /// Whether every shipped deviant of the modules is driven, so that a case without one that fails it is a finding.
+    pub(crate) others: Vec<Other>,
+    /// How many times each of them is driven.
+    pub(crate) rounds: u16,
+    /// Whether every shipped deviant and variant of the modules is driven, so that a case without one that fails it is a finding.
     pub(crate) whole: bool,
     /// How many modules are driven side by side.
     pub(crate) jobs: usize,
@@ -69,21 +85,29 @@ impl Plan {
             let Some(&module) = index.get(deviant.module.as_str()) else { continue };
             subjects.push(Subject::new(name, module, deviant, &modules)?);
         }
-        let of_modules = subjects.len();
-        choose(&mut subjects, &args.only)?;
-        let whole = subjects.len() == of_modules;
+        let mut others = Vec::new();
+        for (name, text) in fixtures::VARIANTS {
+            let variant = Variant::load(text).map_err(|why| unlike(name, &why))?;
+            for module in variant.modules.iter().filter_map(|name| index.get(name.as_str())) {
+                others.push(Other::new(name, *module, variant.clone(), &modules)?);
+            }
+        }
+        let of_modules = subjects.len() + others.len();
+        choose(&mut subjects, &mut others, &args.only)?;
+        let whole = subjects.len() + others.len() == of_modules;
         if args.readme.is_some() && !(whole && args.module.is_empty()) {
             return Err(Failure::usage(
-                "--readme is for the score of all deviants; leave --module and --only out",
+                "--readme is for the score of all deviants and variants; leave --module and --only out",
             ));
         }
         let cores = thread::available_parallelism().map_or(2, usize::from);
-        Ok(Self { modules, subjects, whole, jobs: args.jobs.map_or(cores * JOBS_A_CORE, usize::from) })
+        let jobs = args.jobs.map_or(cores * JOBS_A_CORE, usize::from);
+        Ok(Self { modules, subjects, others, rounds: args.rounds, whole, jobs })
     }
 }
 
 /// Modules mostly wait, so that one core has time for many.
-const JOBS_A_CORE: usize = 20;
+const JOBS_A_CORE: usize = 40;
 
 impl Subject {
     fn new(name: &'static str, module: usize, deviant: Deviant, modules: &[Module]) -> Result<Self, Failure> {
@@ -131,22 +155,46 @@ impl Subject {
     }
 }
 
+impl Other {
+    fn new(name: &str, module: usize, variant: Variant, modules: &[Module]) -> Result<Self, Failure> {
+        let mut cases = modules[module].cases.clone();
+        let globs: Vec<GlobMatcher> = variant
+            .only
+            .iter()
+            .map(|text| glob(text).map_err(|why| unlike(name, &format!("`{text}` is not a glob: {why}"))))
+            .collect::<Result<_, _>>()?;
+        cases.retain(|id| globs.is_empty() || globs.iter().any(|glob| glob.is_match(id)));
+        if cases.is_empty() {
+            return Err(unlike(name, "`only` matches no case"));
+        }
+        Ok(Self { name: format!("{VARIANT}{name}"), module, variant, cases })
+    }
+}
+
+fn unlike(name: &str, why: &str) -> Failure {
+    Failure::usage(format!("fixtures/variants/{name}.toml: {why}"))
+}
+
 fn wrong(name: &str, why: &str) -> Failure {
     Failure::usage(format!("fixtures/deviants/{name}.toml: {why}"))
 }
 
-fn choose(subjects: &mut Vec<Subject>, only: &[String]) -> Result<(), Failure> {
+fn choose(subjects: &mut Vec<Subject>, others: &mut Vec<Other>, only: &[String]) -> Result<(), Failure> {
     let mut chosen = Vec::new();
     for text in only {
         let matcher =
             glob(text).map_err(|why| Failure::usage(format!("--only `{text}` is not a glob: {why}")))?;
-        if !subjects.iter().any(|subject| matcher.is_match(subject.name)) {
-            let near = nearest(text, subjects.iter().map(|subject| subject.name));
+        let mut names =
+            subjects.iter().map(|subject| subject.name).chain(others.iter().map(|other| other.name.as_str()));
+        if !names.clone().any(|name| matcher.is_match(name)) {
+            let near = nearest(text, &mut names);
             let near = near.map_or(String::new(), |near| format!("; the nearest is `{near}`"));
-            return Err(Failure::usage(format!("--only `{text}` matches no deviant{near}")));
+            return Err(Failure::usage(format!("--only `{text}` matches no deviant and no variant{near}")));
         }
         chosen.push(matcher);
     }
-    subjects.retain(|subject| only.is_empty() || chosen.iter().any(|glob| glob.is_match(subject.name)));
+    let is_chosen = |name: &str| only.is_empty() || chosen.iter().any(|glob| glob.is_match(name));
+    subjects.retain(|subject| is_chosen(subject.name));
+    others.retain(|other| is_chosen(&other.name));
     Ok(())
 }

@@ -17,10 +17,30 @@ pub(crate) struct Report {
     pub(crate) date: String,
     pub(crate) score: Score,
     pub(crate) deviants: Vec<Outcome>,
-    /// Cases that are not green on the faithful module.
-    pub(crate) false_alarms: Vec<Red>,
+    /// Cases that are not green on a faithful module.
+    pub(crate) false_alarms: Vec<Alarm>,
+    pub(crate) variants: Vec<Variant>,
     /// Cases that no deviant of their module fails, as `module case`; none where not all deviants were driven.
     pub(crate) without_killer: Vec<String>,
+}
+
+/// A module that does as its document says in another way.
+#[derive(Debug, Serialize)]
+pub(crate) struct Variant {
+    pub(crate) name: String,
+    pub(crate) module: String,
+    pub(crate) why: String,
+    /// Cases that were driven, each as often as there were rounds.
+    pub(crate) cases: usize,
+}
+
+/// A case that is not green on a faithful module.
+#[derive(Debug, Serialize)]
+pub(crate) struct Alarm {
+    /// None for the plain module.
+    pub(crate) variant: Option<String>,
+    #[serde(flatten)]
+    pub(crate) red: Red,
 }
 
 /// The figures.
@@ -30,7 +50,12 @@ pub(crate) struct Score {
     /// All their `caught_by` went red, and one of those names a clause of `breaks`.
     pub(crate) caught: usize,
     pub(crate) surprises: usize,
+    /// On the plain modules, and on variants of them.
     pub(crate) false_alarms: usize,
+    pub(crate) modules: usize,
+    pub(crate) variants: usize,
+    /// How many times each variant was driven.
+    pub(crate) rounds: u16,
     /// Cases that apply to a module, each counted once for each module.
     pub(crate) cases: usize,
     /// Those of them that at least one deviant fails.
@@ -93,10 +118,27 @@ impl Report {
             .enumerate()
             .map(|(i, subject)| outcome(plan, subject, Who::Deviant(i), driven))
             .collect();
-        let false_alarms: Vec<Red> = driven
+        let false_alarms: Vec<Alarm> = driven
             .iter()
-            .filter(|((who, _), record)| matches!(who, Who::Faithful(_)) && !is_green(record))
-            .map(|(_, record)| Red::new(record, Reason::Surprise))
+            .filter(|(_, record)| !is_green(record))
+            .filter_map(|((who, _), record)| {
+                let variant = match who {
+                    Who::Faithful(_) => None,
+                    Who::Other(i, _) => Some(plan.others[*i].name.clone()),
+                    Who::Deviant(_) => return None,
+                };
+                Some(Alarm { variant, red: Red::new(record, Reason::Surprise) })
+            })
+            .collect();
+        let variants: Vec<Variant> = plan
+            .others
+            .iter()
+            .map(|other| Variant {
+                name: other.name.clone(),
+                module: plan.modules[other.module].profile.name.clone(),
+                why: other.variant.why.clone(),
+                cases: other.cases.len(),
+            })
             .collect();
         let killed: BTreeSet<(&str, &str)> = deviants
             .iter()
@@ -116,13 +158,16 @@ impl Report {
             caught: deviants.iter().filter(|d| d.is_caught()).count(),
             surprises: deviants.iter().map(|d| d.surprises().count()).sum(),
             false_alarms: false_alarms.len(),
+            modules: plan.modules.len(),
+            variants: variants.len(),
+            rounds: plan.rounds,
             cases: apply.len(),
             with_killer: apply.iter().filter(|case| killed.contains(*case)).count(),
             again: again.cases,
             changed: again.changed,
         };
         let date = jiff::Timestamp::now().strftime("%Y-%m-%d").to_string();
-        Self { date, score, deviants, false_alarms, without_killer }
+        Self { date, score, deviants, false_alarms, variants, without_killer }
     }
 
     /// Every deviant is caught, and nothing surprises.
@@ -163,6 +208,8 @@ pub(crate) fn doubtful(plan: &Plan, driven: &Driven) -> BTreeMap<Who, Vec<String
     for ((who, id), record) in driven {
         let again = match who {
             Who::Faithful(_) => !is_green(record),
+            // What a user would be told at first counts.
+            Who::Other(..) => false,
             Who::Deviant(i) => {
                 let subject = &plan.subjects[*i];
                 let red = is_red(record, driven.get(&(Who::Faithful(subject.module), id.clone())));
@@ -227,7 +274,7 @@ fn is_red(record: &CaseRecord, faithful: Option<&CaseRecord>) -> bool {
 }
 
 /// What a run of the faithful module may show: it also warns where its document departs from the standard.
-fn is_green(record: &CaseRecord) -> bool {
+pub(crate) fn is_green(record: &CaseRecord) -> bool {
     matches!(record.verdict, Verdict::Pass | Verdict::Skipped | Verdict::Warning)
 }
 
@@ -242,6 +289,7 @@ mod tests {
             module: vec!["air720".to_owned()],
             only: vec!["air720-ping-never".to_owned()],
             jobs: None,
+            rounds: 1,
             format: Format::Text,
             readme: None,
         })

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::score::{Outcome, Reason, Report};
+use super::score::{Alarm, Outcome, Reason, Report};
 use crate::failure::Failure;
 
 /// The table and the score.
@@ -25,10 +25,11 @@ pub(crate) fn text(report: &Report) -> String {
     for deviant in &report.deviants {
         problems(&mut text, deviant);
     }
-    for red in &report.false_alarms {
+    for Alarm { variant, red } in &report.false_alarms {
+        let variant = variant.as_ref().map_or(String::new(), |name| format!(" as {name}"));
         let _ = writeln!(
             text,
-            "\nfalse alarm: {} {} {}: expected {}; observed {}",
+            "\nfalse alarm: {}{variant} {} {}: expected {}; observed {}",
             red.module, red.case, red.verdict, red.expected, red.observed
         );
     }
@@ -74,17 +75,27 @@ fn problems(text: &mut String, deviant: &Outcome) {
 pub(crate) fn score(report: &Report) -> String {
     let s = &report.score;
     let percent = |part: usize, whole: usize| (part * 100).checked_div(whole).unwrap_or(0);
+    let others = match s.variants {
+        0 => String::new(),
+        n => format!(" and {n} variants of them, each driven {}", times(s.rounds)),
+    };
     format!(
-        "{}: {} of {} deviants caught ({} %), {} surprises, {} false alarms; {} of {} cases are failed by a deviant",
+        "{}: {} of {} deviants caught ({} %), {} surprises; {} false alarms on {} faithful modules{others}; {} of {} cases are \
+         failed by a deviant",
         report.date,
         s.caught,
         s.deviants,
         percent(s.caught, s.deviants),
         s.surprises,
         s.false_alarms,
+        s.modules,
         s.with_killer,
         s.cases,
     )
+}
+
+fn times(n: u16) -> String {
+    if n == 1 { "once".to_owned() } else { format!("{n} times") }
 }
 
 /// One JSON object.

@@ -175,8 +175,8 @@ fn start(plan: &Plan, lane: &Lane, tell: &Sender<Told>, identity: String) {
         module: lane.profile.name.clone(),
         identity,
         port: match &lane.port {
-            Port::Emulated(None) => "emulated".to_owned(),
-            Port::Emulated(Some((name, _))) => format!("emulated:{name}"),
+            Port::Emulated(guise) if guise.name.is_empty() => "emulated".to_owned(),
+            Port::Emulated(guise) => format!("emulated:{}", guise.name),
             Port::Real(address) => address.to_string(),
         },
     };

@@ -2,8 +2,6 @@
 
 use std::{fs, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
-use atspec_emulator::{Deviant, Deviation};
-use atspec_fixtures as fixtures;
 use atspec_model::{
     case::Context,
     profile::Profile,
@@ -20,11 +18,7 @@ use atspec_suites::{
 
 use super::campaigns;
 use crate::{
-    args::RunArgs,
-    failure::Failure,
-    modules, policies,
-    select::{Selection, nearest},
-    waivers::Waivers,
+    args::RunArgs, failure::Failure, guise::Guise, modules, policies, select::Selection, waivers::Waivers,
 };
 
 /// The clock factor of built-in emulated modules.
@@ -75,7 +69,7 @@ pub(crate) struct Lane {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Port {
     /// In this process, on a pseudo-terminal.
-    Emulated(Option<(String, Deviation)>),
+    Emulated(Guise),
     /// Anywhere else.
     Real(Address),
 }
@@ -202,9 +196,9 @@ pub(crate) fn ids_of(profile: &Profile) -> impl Iterator<Item = (String, String)
 /// Where a module is, from the command line.
 pub(crate) fn port(text: &str, module: &str) -> Result<Port, Failure> {
     match text.strip_prefix("emulated") {
-        Some("") => Ok(Port::Emulated(None)),
+        Some("") => Ok(Port::Emulated(Guise::default())),
         Some(rest) => match rest.strip_prefix(':') {
-            Some(name) => Ok(Port::Emulated(Some((name.to_owned(), deviation(name, module)?)))),
+            Some(name) => Ok(Port::Emulated(Guise::named(name, module)?)),
             None => Err(Failure::usage(format!(
                 "--port `{text}`: did you mean `emulated` or `emulated:DEVIANT`?"
             ))),
@@ -214,42 +208,4 @@ pub(crate) fn port(text: &str, module: &str) -> Result<Port, Failure> {
         }
         None => Ok(Port::Real(text.parse().map_err(|why| Failure::usage(format!("--port {why}")))?)),
     }
-}
-
-/// The defect of a shipped deviant of the module.
-pub(crate) fn deviation(name: &str, module: &str) -> Result<Deviation, Failure> {
-    let load = |name: &str, text: &str| {
-        Deviant::load(text)
-            .map_err(|why| Failure::usage(format!("the deviant `{name}` cannot be read: {why}")))
-    };
-    let Some(text) = fixtures::deviant(name) else {
-        if let Some(deviation) = bare(name) {
-            return Ok(deviation);
-        }
-        let known: Vec<&str> = fixtures::DEVIANTS.iter().map(|(name, _)| *name).collect();
-        let near = nearest(name, known.iter().copied())
-            .map_or(String::new(), |near| format!("; did you mean `{near}`?"));
-        return Err(Failure::usage(format!("no deviant `{name}`{near}")));
-    };
-    let deviant = load(name, text)?;
-    if deviant.module != module {
-        return Err(Failure::usage(format!(
-            "the deviant `{name}` is one of {}, not of {module}",
-            deviant.module
-        )));
-    }
-    Ok(deviant.deviation)
-}
-
-/// A defect by itself, as a deviant's file names it: `one-in-twenty`, `byte-altered=65`.
-fn bare(text: &str) -> Option<Deviation> {
-    #[derive(serde::Deserialize)]
-    struct Bare {
-        deviation: Deviation,
-    }
-    let value = match text.split_once('=') {
-        Some((name, parameter)) => format!("deviation = {{ {name} = {parameter} }}"),
-        None => format!("deviation = \"{text}\""),
-    };
-    toml::from_str::<Bare>(&value).ok().map(|bare| bare.deviation)
 }

@@ -67,11 +67,10 @@ impl<'p> Stand<'p> {
         let failed = |why: &dyn ToString| NoStand::Failed(why.to_string());
         let (options, switch) = match port {
             Port::Real(address) => (options(address.clone()), None),
-            Port::Emulated(deviation) => {
-                let deviation = deviation.as_ref().map(|(_, deviation)| *deviation);
+            Port::Emulated(guise) => {
                 let mut options = options(Address::Device(PathBuf::new()));
                 let clock_factor = options.settings.clock_factor;
-                let mut switch = Switch::new(Arc::clone(profile), deviation, clock_factor);
+                let mut switch = Switch::new(Arc::clone(profile), guise, clock_factor);
                 options.port =
                     switch.cycle().map_err(|e| failed(&format!("cannot make a pseudo-terminal: {e}")))?;
                 (options, Some(switch))

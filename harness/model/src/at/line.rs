@@ -87,10 +87,12 @@ impl LineTemplate {
             }
             names.push(name.to_owned());
             // The blank behind a colon belongs to the line, not to the first value.
-            pattern += match (number, pattern.ends_with(':')) {
-                (true, _) => "(-?[0-9]{1,10})",
-                (false, true) => r"((?:[^ \r\n][^\r\n]*?)?)",
-                (false, false) => r"([^\r\n]*?)",
+            pattern += match (number, is_bound(name), pattern.ends_with(':')) {
+                (true, ..) => "(-?[0-9]{1,10})",
+                // With a comma, `0,{id},0` would take the failure `0,3,1,0` for the success of packet `3,1`.
+                (false, true, _) => r"([^ ,\r\n]*?)",
+                (false, false, true) => r"((?:[^ \r\n][^\r\n]*?)?)",
+                (false, false, false) => r"([^\r\n]*?)",
             };
             at = close + 1;
         }
@@ -134,9 +136,8 @@ impl LineTemplate {
     /// Whether the template has a place for any text.
     pub fn is_loose(&self) -> bool {
         let mut numbers = self.source.match_indices('{').map(|(at, _)| &self.source[at..]);
-        // A connection's or a packet's id is no text.
-        let bound = |name: &str| name.ends_with(":n") || matches!(name, "{link" | "{id");
-        numbers.any(|rest| rest.split_once('}').is_some_and(|(name, _)| !bound(name)))
+        let is_text = |name: &str| !name.ends_with(":n") && !is_bound(name.trim_start_matches('{'));
+        numbers.any(|rest| rest.split_once('}').is_some_and(|(name, _)| is_text(name)))
     }
 
     /// What stands behind the payload of a framed template: nothing, or a quote.
@@ -186,6 +187,11 @@ impl LineTemplate {
     }
 }
 
+/// Whether the place is a connection's or a packet's id, which is no text.
+fn is_bound(name: &str) -> bool {
+    matches!(name, "link" | "id")
+}
+
 /// Makes the blank after the first colon of an escaped pattern free: `\+MSUB: …` and `\+MSUB:…` become `\+MSUB: ?…`.
 fn free_blank(pattern: &str) -> String {
     match pattern.split_once(':') {
@@ -197,6 +203,14 @@ fn free_blank(pattern: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_id_is_no_two_values() {
+        let success = LineTemplate::parse("+ECMTPUB:{link},{id},0").unwrap();
+        assert!(success.read(b"+ECMTPUB:0,3,0").is_some());
+        assert!(success.read(b"+ECMTPUB: 0,3,0").is_some(), "the blank behind the colon is free");
+        assert!(success.read(b"+ECMTPUB:0,3,1,0").is_none(), "result 1 and its value");
+    }
 
     #[test]
     fn a_message_is_framed_by_its_length() {

@@ -177,6 +177,11 @@ pub enum Output {
         /// The bytes, never empty.
         bytes: Vec<u8>,
     },
+    /// A moment of silence before the next bytes, so that they come in a segment of their own.
+    Pause {
+        /// Connection.
+        conn: ConnId,
+    },
     /// End the connection; the partner has forgotten it.
     Close {
         /// Connection.

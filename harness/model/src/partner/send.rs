@@ -142,7 +142,10 @@ impl Partner {
             if c.muted { &mut c.unsaid } else { &mut c.behind }.push_back(out);
             return self.check_kept(conn, now);
         }
-        for bytes in out.segments {
+        for (i, bytes) in out.segments.into_iter().enumerate() {
+            if i > 0 {
+                self.out.push_back(Output::Pause { conn });
+            }
             self.wire(conn, bytes);
         }
         if greeting {

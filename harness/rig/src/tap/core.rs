@@ -216,6 +216,9 @@ impl Core {
                         self.partner.cut(conn, now);
                     }
                 }
+                Output::Pause { conn } => {
+                    self.put(conn, Item::Pause);
+                }
                 Output::Close { conn, how, .. } => {
                     self.put(conn, Item::Close(how));
                 }

@@ -21,6 +21,8 @@ use super::{Shared, core::closed};
 
 /// Bytes that are read at once.
 const CHUNK: usize = 16 * 1024;
+/// Between two segments that are to be read one by one; no promise, since TCP has none.
+const APART: Duration = Duration::from_millis(3);
 /// How long a module that does not read can put off the end of its connection.
 const FLUSH: Duration = Duration::from_secs(1);
 /// How long the module's own end is waited for after ours.
@@ -44,6 +46,8 @@ impl Io for TcpStream {
 pub(super) enum Item {
     /// One write.
     Bytes(Vec<u8>),
+    /// Nothing for a moment.
+    Pause,
     HalfClose,
     Close(Close),
 }
@@ -78,7 +82,7 @@ impl Outbox {
         match &item {
             Item::Bytes(bytes) => wishes.bytes += bytes.len(),
             Item::Close(_) => wishes.closing = Some(Instant::now()),
-            Item::HalfClose => {}
+            Item::Pause | Item::HalfClose => {}
         }
         wishes.items.push_back(item);
         self.changed.notify_one();
@@ -147,13 +151,18 @@ impl Line {
         let mut buffer = vec![0; CHUNK];
         let mut writing: Vec<u8> = Vec::new();
         let mut written = 0;
+        let mut resting: Option<Instant> = None;
         loop {
-            if written == writing.len() {
+            if written == writing.len() && resting.is_none() {
                 match self.outbox.next() {
                     Some(Item::Bytes(bytes)) => {
                         // Before it is written, so that no reaction can precede it.
                         self.record(What::ToModule { conn: self.conn, bytes: bytes.clone() });
                         (writing, written) = (bytes, 0);
+                        continue;
+                    }
+                    Some(Item::Pause) => {
+                        resting = Some(Instant::now() + APART);
                         continue;
                     }
                     Some(Item::HalfClose) => {
@@ -164,13 +173,13 @@ impl Line {
                     None => {}
                 }
             }
-            let deadline = self.outbox.deadline();
-            let flush_over = async {
-                match deadline {
-                    Some(at) => sleep_until(at).await,
+            let at = |time: Option<Instant>| async move {
+                match time {
+                    Some(time) => sleep_until(time).await,
                     None => std::future::pending().await,
                 }
             };
+            let (rest_over, flush_over) = (at(resting), at(self.outbox.deadline()));
             tokio::select! {
                 result = self.read.read(&mut buffer), if self.outbox.reading() => {
                     if let Some(how) = self.take(&buffer, result.ok()) {
@@ -182,6 +191,7 @@ impl Line {
                     _ => return self.module_end(Close::Rst),
                 },
                 () = self.outbox.changed.notified() => {}
+                () = rest_over => resting = None,
                 () = flush_over => return self.outbox.close(),
             }
         }
