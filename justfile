@@ -32,9 +32,13 @@ bench:
 deny:
     cargo deny check
 
-# Every deviant through all cases of its module, and the score; some ten minutes
+# Every deviant and every variant through all cases of its module, and the score into the README; some ten minutes
 bite:
-    cargo run --release -- bite
+    cargo run --release -- bite --readme README.md
+
+# Every variant twenty times, side by side as the machine allows
+alarms:
+    cargo run --release -- bite --only 'variant-*' --rounds 20
 
 # Runs atspec: `just run`, or `just run --module air780e --only 'publish/*'`
 run *arguments="--module air780e":

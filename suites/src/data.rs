@@ -45,6 +45,7 @@ pub(crate) fn cases(cx: &Context<'_>) -> Vec<Case> {
             "data that read like AT traffic are data",
             b"x\r\nOK\r\nERROR\r\n>\r\nAT+MIPCLOSE\r\n".to_vec(),
         ),
+        arrives("line-end-first", "a line end in front of the data is data", b"\r\nbehind it".to_vec()),
         arrives("plus", "+++ in the data is data", b"a+++b\r\n+++".to_vec()),
         arrives(
             "escapes-are-data",

@@ -106,9 +106,11 @@ fn lines(printed: &[u8]) -> Vec<(usize, &[u8], End)> {
         let begin = next(at, &is_text);
         let end = next(begin, &is_end);
         let line = &printed[begin..end];
-        let printed_back = line.get(..2).is_some_and(|name| name.eq_ignore_ascii_case(b"AT"));
-        if end < printed.len() && !printed_back && !line.starts_with(b">") {
-            lines.push((begin, line, End::of(&printed[end..next(end, &is_text)])));
+        let follows = next(end, &is_text);
+        // The host may have written before the end was out, so that what is printed back stands within.
+        let beside = [begin, follows].iter().any(|at| matches!(printed.get(*at), Some(b'A' | b'a')));
+        if end < printed.len() && !beside && !line.starts_with(b">") {
+            lines.push((begin, line, End::of(&printed[end..follows])));
         }
         at = end;
     }
@@ -144,7 +146,7 @@ mod tests {
 
     #[test]
     fn lines_and_their_ends() {
-        let printed = b"K\r\n\r\nOK\r\r\nCONNECT OK\r\nAT+MPUB=1\r\r\nOK\r\n\r\n> x\r\nERROR\n";
+        let printed = b"K\r\n\r\nOK\r\r\nCONNECT OK\r\n\r\nOK\rAT+MPUB=1\r\n\r\nOK\r\n\r\n> x\r\nERROR\n";
         let found: Vec<(&[u8], End)> = lines(printed).into_iter().map(|(_, line, end)| (line, end)).collect();
         let expected: Vec<(&[u8], End)> =
             vec![(b"OK", End::Cr), (b"CONNECT OK", End::CrLf), (b"OK", End::CrLf), (b"ERROR", End::Lf)];

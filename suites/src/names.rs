@@ -1,7 +1,9 @@
 //! Command lines that are nearly a command: what they are taken for, and whether the port survives.
 
 use atspec_model::{
-    case::{Case, Context, Op},
+    at::Item,
+    case::{Case, Context, Expect, Op, Unmet},
+    judge::{Serial, View},
     mqtt::PacketType,
 };
 
@@ -26,11 +28,26 @@ pub(crate) fn cases(cx: &Context<'_>) -> Vec<Case> {
             cases.push(
                 case(&format!("names/{name}-{how}"), asks, &[])
                     .steps(then(connected(cx), [Refuse(op)]))
-                    .expect([count(packet, 0)]),
+                    .expect([count(packet, 0), not_ok().should()]),
             );
         }
     }
     cases
+}
+
+/// V.250, 5.3.1 and 5.7.1: what is no command is answered with ERROR.
+fn not_ok() -> Expect {
+    Expect::new("no OK for a command that there is not", |view: &View<'_>| {
+        let told = view.steps.last().into_iter().flat_map(|step| &step.serial);
+        let mut lines = told.filter_map(|serial| match serial {
+            Serial::Printed { at, item: Item::Line(line), .. } => Some((*at, line)),
+            _ => None,
+        });
+        match lines.find(|(_, line)| line.as_slice() == b"OK") {
+            Some((at, _)) => Err(Unmet::at("`OK`", at)),
+            None => Ok(()),
+        }
+    })
 }
 
 type Rename = fn(&str) -> Option<String>;

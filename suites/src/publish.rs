@@ -30,6 +30,12 @@ fn spelled(cx: &Context<'_>) -> impl Iterator<Item = Case> {
     })
 }
 
+/// Payloads that make the remaining length of a PUBLISH of QoS 1 126 to 129: from 128 on it takes two bytes (2.2.3).
+fn about_two_bytes(topic: &str) -> [Vec<u8>; 4] {
+    let head = 2 + topic.len() + 2;
+    [126, 127, 128, 129].map(|remaining: usize| letters(remaining.saturating_sub(head)))
+}
+
 fn wire(cx: &Context<'_>) -> Vec<Case> {
     // Where no length is documented none beyond the ordinary is promised.
     let long = if longest_payload(cx, "publish").is_some() { 200 } else { 100 };
@@ -97,6 +103,18 @@ fn wire(cx: &Context<'_>) -> Vec<Case> {
                 [Do(publish(&t, 1, letters(long))), Do(publish(&t, 1, "short")), Do(publish(&t, 1, "x"))],
             ))
             .expect([publications(vec![sent(&t, 1, letters(long)), sent(&t, 1, "short"), sent(&t, 1, "x")])]),
+        case(
+            "publish/remaining-length",
+            "packets about the length whose encoding takes a second byte arrive whole",
+            &["MQTT-2.2.3"],
+        )
+        .steps(then(connected(cx), about_two_bytes(&t).map(|payload| Do(publish(&t, 1, payload)))))
+        .expect([publications(about_two_bytes(&t).map(|payload| sent(&t, 1, payload)).to_vec())])
+        .unless(
+            longest_payload(cx, "publish")
+                .is_none_or(|max| max < 128)
+                .then(|| "no document promises payloads of that length".to_owned()),
+        ),
         case("publish/topics", "the topic stands in PUBLISH as given", &["MQTT-3.3.2-1"])
             .steps(then(connected(cx), names(cx).into_iter().map(|t| Do(publish(&t, 1, "here")))))
             .expect([publications(names(cx).iter().map(|t| sent(t, 1, "here")).collect())]),

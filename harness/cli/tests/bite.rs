@@ -18,11 +18,14 @@ const SAMPLE: [&str; 7] = [
     "air720-ping-never",
 ];
 
+/// Modules that are right in other ways.
+const OTHERS: [&str; 2] = ["variant-blank-lines", "variant-chatty-in-pieces"];
+
 #[test]
 fn a_sample_of_the_deviants_is_caught_without_surprise() {
     let mut command = atspec();
     command.args(["bite", "--format", "json"]);
-    for name in SAMPLE {
+    for name in SAMPLE.iter().chain(&OTHERS) {
         command.args(["--only", name]);
     }
     let output = command.output().expect("the program starts");
@@ -31,6 +34,7 @@ fn a_sample_of_the_deviants_is_caught_without_surprise() {
     assert_eq!(output.status.code(), Some(0), "{score} {:#}", report["deviants"]);
     assert_eq!(score["caught"], SAMPLE.len());
     assert_eq!((&score["surprises"], &score["false_alarms"]), (&0.into(), &0.into()));
+    assert_eq!((&score["variants"], &score["rounds"]), (&4.into(), &1.into()), "two modules each");
     let deviants = report["deviants"].as_array().expect("a list");
     // The record tells who catches what, for which clause, and in which words.
     let dup = deviants.iter().find(|deviant| deviant["name"] == "no-dup-again").expect("driven");
@@ -51,7 +55,7 @@ fn what_cannot_be_driven_is_refused() {
     for (arguments, words) in [
         (&["--only", "ping-nevr"][..], "the nearest is `ping-never`"),
         (&["--module", "air781e"], "did you mean `air780e`"),
-        (&["--module", "l506", "--readme", &file], "--readme is for the score of all deviants"),
+        (&["--module", "l506", "--readme", &file], "--readme is for the score of all deviants and variants"),
         (&["--readme", &file], "has no `<!-- bite:begin -->`"),
     ] {
         let output = atspec().arg("bite").args(arguments).output().expect("the program starts");

@@ -79,8 +79,14 @@ fn unasked_success(view: &View<'_>) -> Option<Finding> {
             Some(finding.citing(clauses_of_line(view, at, line)).at(at))
         }
     };
+    let mut ended = false;
     for step in &view.steps {
         let told = step.dialogues.iter().chain(&step.probes);
+        ended |= told.clone().any(|one| {
+            ends_a_connection(view, |exchange| {
+                exchange.send.iter().any(|template| template.read(&one.line, None).is_some())
+            })
+        });
         for line in told.clone().flat_map(|one| &one.owed) {
             *outstanding.entry(line.clone()).or_default() += 1;
         }
@@ -95,6 +101,9 @@ fn unasked_success(view: &View<'_>) -> Option<Finding> {
         for serial in &step.serial {
             let Serial::Printed { at, end, item: Item::Line(line) } = serial else { continue };
             if heard.contains(end) || undocumented || !means_success(view, line) || borne(view, step, line) {
+                continue;
+            }
+            if !ended && is_left_over(view, line) {
                 continue;
             }
             if let Some(finding) = unasked(&mut outstanding, *at, line) {
@@ -119,6 +128,18 @@ fn unasked_success(view: &View<'_>) -> Option<Finding> {
     let late = view.late.iter().enumerate().filter(|(i, _)| Some(*i) != probe).map(|(_, late)| late);
     late.filter(|(_, line)| means_success(view, line) && !borne(view, last, line))
         .find_map(|(at, line)| unasked(&mut outstanding, *at, line))
+}
+
+/// Whether a line may be the late result of what ended the connection of the case before: the bench goes on with the first word
+/// where a document does not say that there are two.
+fn is_left_over(view: &View<'_>, line: &[u8]) -> bool {
+    ends_a_connection(view, |exchange| exchange.result.iter().flatten().any(|t| t.read(line).is_some()))
+}
+
+/// Whether this is so of an exchange that ends a connection.
+fn ends_a_connection(view: &View<'_>, is_so: impl Fn(&Exchange) -> bool) -> bool {
+    let steps = ["disconnect", "close"].into_iter().filter_map(|step| view.profile.steps.get(step));
+    steps.flat_map(|step| &step.exchanges).any(is_so)
 }
 
 /// The clauses of the commands that have a result line; of a final result code, which any command has, those of the last

@@ -279,3 +279,20 @@ fn text_of_a_topic_is_shown_as_it_stands() {
     parts.push(M(1, bad));
     insta::assert_snapshot!(judged(&parts).message, @r#"expected a well-formed PUBLISH; observed PUBLISH qos=0 dup=0 retain=0 "a\xff" 0 B at 0.003 s: ill-formed UTF-8 in the topic name: topic name "a\xff", at byte 5 (hex 30 04 00 02 61 ff)"#);
 }
+
+/// NT35E answers AT+ECMTDISC with OK, with its result line, or with both: the second may come in the recording of the next case.
+#[test]
+fn what_ended_the_case_before_may_speak_late() {
+    const NT35E: &str = include_str!("../../../../../fixtures/profiles/nt35e.toml");
+    let profile = Profile::load(NT35E).expect("the shipped profile has no mistakes");
+    let judged = |line: &str| {
+        let mut timeline = timeline(&[]);
+        let printed = What::Received { bytes: format!("\r\n{line}\r\n").into_bytes() };
+        timeline.events.insert(1, Event { at_us: 1, what: printed });
+        judge::judge(&case(), &profile, &timeline)
+    };
+    assert_eq!(judged("+ECMTDISC:0,0").verdict, Verdict::Pass, "{:#?}", judged("+ECMTDISC:0,0"));
+    let claimed = judged("+ECMTPUB:0,3,0");
+    assert_eq!(claimed.verdict, Verdict::Fail, "{claimed:#?}");
+    assert_eq!(judged("+ECMTPUB:0,3,1,0").verdict, Verdict::Pass, "no success: result 1, and its value");
+}
