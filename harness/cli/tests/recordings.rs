@@ -8,13 +8,16 @@ use std::{collections::BTreeMap, fs, path::PathBuf};
 
 use atspec_model::{
     case::Context,
-    judge::judge,
+    judge::{Seen, judge, judge_from},
     run::Record,
     timeline::{Event, Timeline, What},
     verdict::Verdict,
 };
 use common::{records, run, stdout, temp};
 use rstest::rstest;
+
+/// Events of a recording up to which it is looked at before it is judged.
+const BEGINNING: usize = 60;
 
 /// A small generator, so that the cuts are the same in every run.
 struct Dice(u64);
@@ -61,7 +64,14 @@ fn a_run_is_green_and_its_recordings_say_the_same_however_they_are_cut(#[case] m
             Timeline::from_json_lines(&fs::read_to_string(&file).expect("written")).expect("readable");
         let context = Context { profile: &profile, bindings: &timeline.header.bindings };
         let case = catalogue.case(&context, id).expect("the same case");
-        assert_eq!(judge(&case, &profile, &timeline).verdict, *verdict, "{id} as recorded");
+        let judged = judge(&case, &profile, &timeline);
+        assert_eq!(judged.verdict, *verdict, "{id} as recorded");
+        for looked_at in 0..=timeline.events.len().min(BEGINNING) {
+            let mut seen = Seen::new(&profile);
+            seen.follow(&case, &timeline.events[..looked_at]);
+            let again = judge_from(seen, &case, &timeline);
+            assert_eq!(again, judged, "{id}, of which the first {looked_at} events were looked at before");
+        }
         for (how, events) in variants(&timeline) {
             let timeline = Timeline { events, ..timeline.clone() };
             let again = judge(&case, &profile, &timeline);

@@ -16,6 +16,9 @@ pub use render::render;
 
 use crate::at::{CommandTemplate, LineTemplate};
 
+/// In place of a step's name: every step that has none of its own.
+pub const EVERY_STEP: &str = "";
+
 /// A checked profile.
 #[derive(Debug, Clone)]
 pub struct Profile {
@@ -41,8 +44,8 @@ pub struct Profile {
     pub escapes: Escapes,
     /// Steps by vendor-free name, each a list of exchanges.
     pub steps: BTreeMap<String, StepProfile>,
-    /// Ranges and lengths of arguments, by `argument` or `step.argument`.
-    pub arguments: BTreeMap<String, Argument>,
+    /// Ranges and lengths of arguments: by the argument's name, then by step; [`EVERY_STEP`] where it is the same in each.
+    pub arguments: BTreeMap<String, BTreeMap<String, Argument>>,
     /// What the document promises of the module's behaviour.
     pub behaviour: Behaviour,
     /// Values of `{state}` in the answer to `status`.
@@ -343,7 +346,8 @@ impl Profile {
 
     /// What the document says of a step's argument.
     pub fn argument(&self, step: &str, name: &str) -> Option<&Argument> {
-        self.arguments.get(&format!("{step}.{name}")).or_else(|| self.arguments.get(name))
+        let of = self.arguments.get(name)?;
+        of.get(step).or_else(|| of.get(EVERY_STEP))
     }
 
     /// `value` as it is written in the step's argument: escaped where the argument takes escapes. `Err` says which byte the
