@@ -156,12 +156,7 @@ impl<'b, 'p> Sitting<'b, 'p> {
     }
 
     /// Drives the rest of a case on a session that stands, and keeps the session where nothing is wrong.
-    async fn go_on(
-        &mut self,
-        case: Case,
-        opening: usize,
-        standing: Standing<'p>,
-    ) -> Result<Tried, After> {
+    async fn go_on(&mut self, case: Case, opening: usize, standing: Standing<'p>) -> Result<Tried, After> {
         let (events, stands) = self.bench.go_on(&case, opening, standing.events.clone()).await?;
         let timeline = self.bench.timeline(&case, standing.bindings.clone(), events);
         let tried = self.judged(standing.seen.clone(), case, opening, timeline);

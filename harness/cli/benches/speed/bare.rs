@@ -8,10 +8,13 @@ use std::{
 
 use atspec_emulator::pseudo_terminal;
 
-use crate::MEASURED;
+use crate::{
+    MEASURED,
+    cases::{Measured, processor_time},
+};
 
-/// Trips a second of a line on a pseudo-terminal that becomes a TCP message, whose reply becomes a line again. Two threads.
-pub(crate) fn trips_a_second() -> f64 {
+/// Trips of a line on a pseudo-terminal that becomes a TCP message, whose reply becomes a line again. Two threads.
+pub(crate) fn trips() -> Measured {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let (module, path, _guard) = runtime.block_on(async { pseudo_terminal() }).expect("a pseudo-terminal");
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
@@ -22,7 +25,7 @@ pub(crate) fn trips_a_second() -> f64 {
         let mut host = std::fs::OpenOptions::new().read(true).write(true).open(&path).expect("the terminal");
         let mut lines = BufReader::new(host.try_clone().expect("a second handle"));
         let (mut line, mut buffer) = (String::new(), [0; 64]);
-        let (began, mut trips) = (Instant::now(), 0_u32);
+        let (began, used, mut trips) = (Instant::now(), processor_time(), 0_u32);
         while began.elapsed() < MEASURED {
             host.write_all(b"AT+MPUB=\"topic\",1,0,\"sixteen bytes ..\"\n").expect("written");
             let n = stream.read(&mut buffer).expect("a message");
@@ -31,8 +34,9 @@ pub(crate) fn trips_a_second() -> f64 {
             lines.read_line(&mut line).expect("a line");
             trips += 1;
         }
-        f64::from(trips) / began.elapsed().as_secs_f64()
+        (trips, f64::from(trips) / began.elapsed().as_secs_f64(), processor_time() - used)
     });
+    let used = processor_time();
     let mut stream = TcpStream::connect(address).expect("a connection");
     stream.set_nodelay(true).expect("a socket");
     runtime.block_on(async {
@@ -57,5 +61,7 @@ pub(crate) fn trips_a_second() -> f64 {
             }
         }
     });
-    far.join().expect("the far side")
+    let (trips, speed, far) = far.join().expect("the far side");
+    let processor = (far + processor_time() - used) / trips.max(1);
+    Measured { speed, processor: Some(processor), judging: None }
 }

@@ -13,7 +13,7 @@ use atspec_emulator::{PortGuard, pseudo_terminal};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, duplex};
 
 use crate::{
-    cases::{self, Publications},
+    cases::{self, Publications, processor_time},
     module::{self, Apart},
 };
 
@@ -26,33 +26,51 @@ const BYTE: Duration = Duration::from_nanos(10 * 1_000_000_000 / BAUD as u64);
 /// A sleep may end so much too late; the rest is waited for awake, since less than that is to be measured.
 const SLEEP_SLACK: Duration = Duration::from_micros(300);
 
-/// The time that the bytes of a case need on the line, and how much longer a case takes, as a part of it.
-pub(crate) fn line_time_and_more(what: Publications, time: Duration) -> (Duration, f64) {
+/// What a case takes on such a line.
+pub(crate) struct OnTheLine {
+    /// What its bytes need, both ways.
+    pub(crate) line: Duration,
+    /// What it took longer than that.
+    pub(crate) more: Duration,
+    /// What the harness used of a processor; the module has a thread of its own.
+    pub(crate) processor: Duration,
+}
+
+/// Drives publications on a line that is paced.
+pub(crate) fn cases(what: Publications, time: Duration) -> OnTheLine {
     let carried = Arc::new(AtomicU64::new(0));
     let (io, line_end) = duplex(64 * 1024);
     let (_module, ()) = Apart::on(move || (io, ()));
     let (path, _guard) = line(line_end, Arc::clone(&carried));
     module::runtime().block_on(async {
         // The opening of the session is not counted.
-        let mut begun: Option<(Instant, u64)> = None;
+        let mut begun = None;
         let mut done = 0_u32;
         cases::drive(what, path, |_| {
             let bytes = carried.load(Ordering::Relaxed);
-            let (began, _) = *begun.get_or_insert_with(|| (Instant::now(), bytes));
+            let (began, ..) = *begun.get_or_insert_with(|| (Instant::now(), processor_time(), bytes));
             done += 1;
             began.elapsed() < time
         })
         .await;
-        let (began, before) = begun.expect("at least one case");
-        let took = began.elapsed();
+        let (began, used, before): (Instant, Duration, u64) = begun.expect("at least one case");
+        let (took, processor) = (began.elapsed(), processor_time() - used);
         let bytes = carried.load(Ordering::Relaxed) - before;
         let line = BYTE * u32::try_from(bytes).expect("few seconds");
-        (line / (done - 1), took.as_secs_f64() / line.as_secs_f64() - 1.0)
+        let cases = (done - 1).max(1);
+        OnTheLine {
+            line: line / cases,
+            more: took.saturating_sub(line) / cases,
+            processor: processor / cases,
+        }
     })
 }
 
 /// A terminal from which bytes come to the module's end and back no faster than the line; counts what it carried.
-fn line(module: impl AsyncRead + AsyncWrite + Send + Unpin + 'static, carried: Arc<AtomicU64>) -> (PathBuf, PortGuard) {
+fn line(
+    module: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    carried: Arc<AtomicU64>,
+) -> (PathBuf, PortGuard) {
     let (tell, told) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
         module::runtime().block_on(async {

@@ -382,14 +382,24 @@ impl Profile {
 impl Escapes {
     /// Writes the bytes that need it as escapes.
     pub fn write(&self, bytes: &[u8]) -> Vec<u8> {
+        let mut escaped = [false; 256];
+        self.table.iter().for_each(|(raw, _)| escaped[usize::from(*raw)] = true);
         let mut out = Vec::with_capacity(bytes.len());
-        for byte in bytes {
-            match self.table.iter().find(|(raw, _)| raw == byte) {
-                Some((_, written)) => out.extend_from_slice(written),
-                None => out.push(*byte),
+        for run in bytes.split_inclusive(|byte| escaped[usize::from(*byte)]) {
+            match run.split_last().and_then(|(last, plain)| Some((plain, self.escape(*last)?))) {
+                Some((plain, written)) => {
+                    out.extend_from_slice(plain);
+                    out.extend_from_slice(written);
+                }
+                None => out.extend_from_slice(run),
             }
         }
         out
+    }
+
+    /// What is written for a byte that needs it.
+    fn escape(&self, byte: u8) -> Option<&[u8]> {
+        self.table.iter().find(|(raw, _)| *raw == byte).map(|(_, written)| written.as_slice())
     }
 
     /// Reads escapes back; anything else stays as it is.
@@ -397,8 +407,9 @@ impl Escapes {
         let mut out = Vec::with_capacity(bytes.len());
         let mut rest = bytes;
         while let Some((first, tail)) = rest.split_first() {
-            match self.table.iter().find(|(_, written)| rest.starts_with(written)) {
-                Some((raw, written)) if !written.is_empty() => {
+            let begins = |written: &[u8]| written.first() == Some(first) && rest.starts_with(written);
+            match self.table.iter().find(|(_, written)| begins(written)) {
+                Some((raw, written)) => {
                     out.push(*raw);
                     rest = &rest[written.len()..];
                 }

@@ -169,8 +169,8 @@ impl Embedded {
         let mut retained = lock(&self.retained);
         retained.number += 1;
         // Without a subscriber the router would only be woken to throw it away.
-        let forwarded = (!self.sessions.is_empty())
-            .then(|| (message.topic.clone(), seal(&message, retained.number)));
+        let forwarded =
+            (!self.sessions.is_empty()).then(|| (message.topic.clone(), seal(&message, retained.number)));
         if message.retain {
             retained.keep(message)?;
         }
