@@ -16,9 +16,6 @@ use atspec_model::{
 use common::{records, run, stdout, temp};
 use rstest::rstest;
 
-/// Events of a recording up to which it is looked at before it is judged.
-const BEGINNING: usize = 60;
-
 /// A small generator, so that the cuts are the same in every run.
 struct Dice(u64);
 
@@ -66,11 +63,14 @@ fn a_run_is_green_and_its_recordings_say_the_same_however_they_are_cut(#[case] m
         let case = catalogue.case(&context, id).expect("the same case");
         let judged = judge(&case, &profile, &timeline);
         assert_eq!(judged.verdict, *verdict, "{id} as recorded");
-        for looked_at in 0..=timeline.events.len().min(BEGINNING) {
-            let mut seen = Seen::new(&profile);
-            seen.follow(&case, &timeline.events[..looked_at]);
-            let again = judge_from(seen, &case, &timeline);
-            assert_eq!(again, judged, "{id}, of which the first {looked_at} events were looked at before");
+        // Looked at before up to the end of each step, as a campaign does with the opening of its session.
+        let mut seen = Seen::new(&profile);
+        let ends =
+            timeline.events.iter().enumerate().filter(|(_, e)| matches!(e.what, What::StepDone { .. }));
+        for (end, _) in ends {
+            seen.follow(&case, &timeline.events[..=end]);
+            let again = judge_from(seen.clone(), &case, &timeline);
+            assert_eq!(again, judged, "{id}, whose first {end} events were looked at before");
         }
         for (how, events) in variants(&timeline) {
             let timeline = Timeline { events, ..timeline.clone() };

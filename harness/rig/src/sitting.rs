@@ -132,7 +132,7 @@ impl<'b, 'p> Sitting<'b, 'p> {
             if opening == 0 {
                 let (timeline, after) = self.bench.run(&case, bindings).await;
                 self.revive(after).await?;
-                return Ok(self.judged(self.nothing(), case, opening, timeline));
+                return Ok(judged(self.nothing(), case, opening, timeline));
             }
             match self.bench.open_session(&case, opening, &bindings).await? {
                 (events, true) => {
@@ -147,7 +147,7 @@ impl<'b, 'p> Sitting<'b, 'p> {
                     self.close(&case).await?;
                     if left == 0 {
                         let timeline = self.bench.timeline(&case, bindings, events);
-                        return Ok(self.judged(self.nothing(), case, opening, timeline));
+                        return Ok(judged(self.nothing(), case, opening, timeline));
                     }
                 }
             }
@@ -159,7 +159,7 @@ impl<'b, 'p> Sitting<'b, 'p> {
     async fn go_on(&mut self, case: Case, opening: usize, standing: Standing<'p>) -> Result<Tried, After> {
         let (events, stands) = self.bench.go_on(&case, opening, standing.events.clone()).await?;
         let timeline = self.bench.timeline(&case, standing.bindings.clone(), events);
-        let tried = self.judged(standing.seen.clone(), case, opening, timeline);
+        let tried = judged(standing.seen.clone(), case, opening, timeline);
         let good = matches!(tried.judgement.verdict, Verdict::Pass | Verdict::Warning);
         if stands && good {
             self.standing = Some(standing);
@@ -172,12 +172,6 @@ impl<'b, 'p> Sitting<'b, 'p> {
     /// What the judge sees before anything happens.
     fn nothing(&self) -> Seen<'p> {
         Seen::new(self.bench.profile())
-    }
-
-    /// Judges a recording of which the judge has `seen` the first events.
-    fn judged(&self, seen: Seen<'p>, case: Case, opening: usize, timeline: Timeline) -> Tried {
-        let judgement = judge_from(seen, &case, &timeline);
-        Tried { case, opening, timeline, judgement }
     }
 
     async fn close(&mut self, case: &Case) -> Result<(), After> {
@@ -200,6 +194,12 @@ impl<'b, 'p> Sitting<'b, 'p> {
         self.bench.relink(link);
         self.bench.bring_up().await.map(|_| ())
     }
+}
+
+/// Judges a recording of which the judge has `seen` the first events.
+fn judged(seen: Seen<'_>, case: Case, opening: usize, timeline: Timeline) -> Tried {
+    let judgement = judge_from(seen, &case, &timeline);
+    Tried { case, opening, timeline, judgement }
 }
 
 /// A case with nothing but these steps.

@@ -408,15 +408,12 @@ impl Escapes {
         let mut rest = bytes;
         while let Some((first, tail)) = rest.split_first() {
             let begins = |written: &[u8]| written.first() == Some(first) && rest.starts_with(written);
-            match self.table.iter().find(|(_, written)| begins(written)) {
-                Some((raw, written)) => {
-                    out.push(*raw);
-                    rest = &rest[written.len()..];
-                }
-                _ => {
-                    out.push(*first);
-                    rest = tail;
-                }
+            if let Some((raw, written)) = self.table.iter().find(|(_, written)| begins(written)) {
+                out.push(*raw);
+                rest = &rest[written.len()..];
+            } else {
+                out.push(*first);
+                rest = tail;
             }
         }
         out
