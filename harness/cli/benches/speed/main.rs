@@ -74,8 +74,10 @@ fn speed() {
     let mut best: Vec<Result<Measured, String>> = kinds.iter().map(|(_, measure)| measure()).collect();
     for _ in 1..ROUNDS {
         for ((_, measure), best) in kinds.iter().zip(&mut best) {
-            if let Ok(best) = best {
-                measure().into_iter().for_each(|again| best.improve(again));
+            if let Ok(best) = best
+                && let Ok(again) = measure()
+            {
+                best.improve(again);
             }
         }
     }

@@ -383,7 +383,9 @@ impl Escapes {
     /// Writes the bytes that need it as escapes.
     pub fn write(&self, bytes: &[u8]) -> Vec<u8> {
         let mut escaped = [false; 256];
-        self.table.iter().for_each(|(raw, _)| escaped[usize::from(*raw)] = true);
+        for (raw, _) in &self.table {
+            escaped[usize::from(*raw)] = true;
+        }
         let mut out = Vec::with_capacity(bytes.len());
         for run in bytes.split_inclusive(|byte| escaped[usize::from(*byte)]) {
             match run.split_last().and_then(|(last, plain)| Some((plain, self.escape(*last)?))) {
