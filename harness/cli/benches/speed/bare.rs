@@ -10,7 +10,7 @@ use atspec_emulator::pseudo_terminal;
 
 use crate::{
     MEASURED,
-    cases::{Measured, processor_time},
+    cases::{Measured, processor_time, processor_time_since},
 };
 
 /// Trips of a line on a pseudo-terminal that becomes a TCP message, whose reply becomes a line again. Two threads.
@@ -34,7 +34,7 @@ pub(crate) fn trips() -> Measured {
             lines.read_line(&mut line).expect("a line");
             trips += 1;
         }
-        (trips, f64::from(trips) / began.elapsed().as_secs_f64(), processor_time() - used)
+        (trips, f64::from(trips) / began.elapsed().as_secs_f64(), processor_time_since(used))
     });
     let used = processor_time();
     let mut stream = TcpStream::connect(address).expect("a connection");
@@ -62,6 +62,6 @@ pub(crate) fn trips() -> Measured {
         }
     });
     let (trips, speed, far) = far.join().expect("the far side");
-    let processor = (far + processor_time() - used) / trips.max(1);
+    let processor = (far + processor_time_since(used)) / trips.max(1);
     Measured { speed, processor: Some(processor), judging: None }
 }

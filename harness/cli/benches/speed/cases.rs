@@ -58,7 +58,7 @@ pub(crate) struct Measured {
 
 impl Measured {
     /// Keeps the better of two measurements of the same.
-    pub(crate) fn improve(&mut self, again: Self) {
+    pub(crate) fn improve(&mut self, again: &Self) {
         let less = |a: Option<Duration>, b: Option<Duration>| a.into_iter().chain(b).min();
         self.speed = self.speed.max(again.speed);
         self.processor = less(self.processor, again.processor);
@@ -72,7 +72,7 @@ pub(crate) fn on_lanes(what: Publications, lanes: usize, time: Duration) -> Meas
     let all: Vec<Measured> = threads.into_iter().map(|thread| thread.join().expect("a lane")).collect();
     let speed = all.iter().map(|lane| lane.speed).sum();
     let together = all.into_iter().reduce(|mut a, b| {
-        a.improve(b);
+        a.improve(&b);
         a
     });
     Measured { speed, ..together.expect("at least one lane") }
@@ -84,19 +84,19 @@ fn lane(what: Publications, time: Duration) -> Measured {
         let _module = Emulator::spawn(module::profile(), module::options(), io);
         let mut last = None;
         // The opening of the session is not counted.
-        let mut begun: Option<(Instant, Duration)> = None;
+        let mut first: Option<(Instant, Duration)> = None;
         let mut done = 0_u32;
         drive(what, path, |tried| {
-            let (began, _) = *begun.get_or_insert_with(|| (Instant::now(), processor_time()));
+            let (began, _) = *first.get_or_insert_with(|| (Instant::now(), processor_time()));
             last = Some(tried);
             done += 1;
             began.elapsed() < time
         })
         .await;
-        let (began, used) = begun.expect("at least one case");
+        let (began, used) = first.expect("at least one case");
         Measured {
             speed: f64::from(done - 1) / began.elapsed().as_secs_f64(),
-            processor: Some((processor_time() - used) / (done - 1).max(1)),
+            processor: Some(processor_time_since(used) / (done - 1).max(1)),
             judging: Some(judging(&last.expect("at least one case"))),
         }
     })
@@ -169,7 +169,7 @@ fn judging(tried: &Tried) -> Duration {
     for _ in 0..JUDGED {
         std::hint::black_box(judged());
     }
-    (processor_time() - began) / JUDGED
+    processor_time_since(began) / JUDGED
 }
 
 fn is_step(what: &What, step: usize) -> bool {
@@ -180,4 +180,9 @@ fn is_step(what: &What, step: usize) -> bool {
 pub(crate) fn processor_time() -> Duration {
     let told = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
     Duration::from_nanos(told.split(' ').next().and_then(|ns| ns.parse().ok()).unwrap_or(0))
+}
+
+/// The same since an earlier look.
+pub(crate) fn processor_time_since(earlier: Duration) -> Duration {
+    processor_time().saturating_sub(earlier)
 }

@@ -77,7 +77,7 @@ fn speed() {
             if let Ok(best) = best
                 && let Ok(again) = measure()
             {
-                best.improve(again);
+                best.improve(&again);
             }
         }
     }

@@ -13,7 +13,7 @@ use atspec_emulator::{PortGuard, pseudo_terminal};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, duplex};
 
 use crate::{
-    cases::{self, Publications, processor_time},
+    cases::{self, Publications, processor_time, processor_time_since},
     module::{self, Apart},
 };
 
@@ -44,17 +44,17 @@ pub(crate) fn cases(what: Publications, time: Duration) -> OnTheLine {
     let (path, _guard) = line(line_end, Arc::clone(&carried));
     module::runtime().block_on(async {
         // The opening of the session is not counted.
-        let mut begun = None;
+        let mut first = None;
         let mut done = 0_u32;
         cases::drive(what, path, |_| {
             let bytes = carried.load(Ordering::Relaxed);
-            let (began, ..) = *begun.get_or_insert_with(|| (Instant::now(), processor_time(), bytes));
+            let (began, ..) = *first.get_or_insert_with(|| (Instant::now(), processor_time(), bytes));
             done += 1;
             began.elapsed() < time
         })
         .await;
-        let (began, used, before): (Instant, Duration, u64) = begun.expect("at least one case");
-        let (took, processor) = (began.elapsed(), processor_time() - used);
+        let (began, used, before): (Instant, Duration, u64) = first.expect("at least one case");
+        let (took, processor) = (began.elapsed(), processor_time_since(used));
         let bytes = carried.load(Ordering::Relaxed) - before;
         let line = BYTE * u32::try_from(bytes).expect("few seconds");
         let cases = (done - 1).max(1);

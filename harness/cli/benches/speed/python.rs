@@ -57,11 +57,9 @@ pub(crate) fn cases(what: Publications) -> Result<Measured, String> {
         .args([port.to_string(), what.qos.to_string(), what.len.to_string(), MEASURED.as_secs().to_string()])
         .output()
         .map_err(|e| format!("python3: {e}"))?;
-    match String::from_utf8_lossy(&output.stdout).trim().parse() {
-        Ok(speed) => Ok(Measured { speed, processor: None, judging: None }),
-        Err(_) => {
-            let said = String::from_utf8_lossy(&output.stderr);
-            Err(said.trim().lines().last().unwrap_or("it said nothing").to_owned())
-        }
-    }
+    let told = String::from_utf8_lossy(&output.stdout).trim().parse();
+    told.map(|speed| Measured { speed, processor: None, judging: None }).map_err(|_| {
+        let said = String::from_utf8_lossy(&output.stderr);
+        said.trim().lines().last().unwrap_or("it said nothing").to_owned()
+    })
 }
