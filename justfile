@@ -24,9 +24,10 @@ fmt:
 docs:
     RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
 
-# Publications a second beside the bare loop, as a table (BENCHMARKS.md keeps one)
-bench:
-    cargo bench -p atspec --bench speed
+# Publications a second beside others, a slow line, memory: the tables of BENCHMARKS.md. `just bench speed`, `line`, or
+# `memory 1000000` makes one of them
+bench *tables:
+    cargo bench -p atspec --bench speed -- {{ tables }}
 
 # Licences, advisories, bans and sources of the dependencies (needs cargo-deny and the network)
 deny:

@@ -109,8 +109,11 @@ fn lines(printed: &[u8]) -> Vec<(usize, &[u8], End)> {
         let follows = next(end, &is_text);
         // The host may have written before the end was out, so that what is printed back stands within.
         let beside = [begin, follows].iter().any(|at| matches!(printed.get(*at), Some(b'A' | b'a')));
-        if end < printed.len() && !beside && !line.starts_with(b">") {
-            lines.push((begin, line, End::of(&printed[end..follows])));
+        let how = End::of(&printed[end..follows]);
+        // Of the last line the end may not be out yet.
+        let is_over = follows < printed.len() || how == End::CrLf;
+        if end < printed.len() && is_over && !beside && !line.starts_with(b">") {
+            lines.push((begin, line, how));
         }
         at = end;
     }
@@ -146,7 +149,8 @@ mod tests {
 
     #[test]
     fn lines_and_their_ends() {
-        let printed = b"K\r\n\r\nOK\r\r\nCONNECT OK\r\n\r\nOK\rAT+MPUB=1\r\n\r\nOK\r\n\r\n> x\r\nERROR\n";
+        let printed =
+            b"K\r\n\r\nOK\r\r\nCONNECT OK\r\n\r\nOK\rAT+MPUB=1\r\n\r\nOK\r\n\r\n> x\r\nERROR\nLATE\r";
         let found: Vec<(&[u8], End)> = lines(printed).into_iter().map(|(_, line, end)| (line, end)).collect();
         let expected: Vec<(&[u8], End)> =
             vec![(b"OK", End::Cr), (b"CONNECT OK", End::CrLf), (b"OK", End::CrLf), (b"ERROR", End::Lf)];

@@ -353,8 +353,9 @@ mod tests {
         for profile in &shipped() {
             cited.extend(profile.message.cites.iter().chain(&profile.escapes.cites).cloned());
             cited.extend(
-                profile.cites.values().chain(profile.arguments.values().map(|a| &a.cites)).flatten().cloned(),
+                profile.arguments.values().flat_map(|of| of.values()).flat_map(|a| a.cites.iter().cloned()),
             );
+            cited.extend(profile.cites.values().flatten().cloned());
             let exchanges = profile.steps.values().flat_map(|s| &s.exchanges);
             cited.extend(exchanges.flat_map(|e| e.cites.iter().cloned()));
             for case in atspec_suites::cases(&Context { profile, bindings: &bindings }) {

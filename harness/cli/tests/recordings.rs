@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, fs, path::PathBuf};
 
 use atspec_model::{
     case::Context,
-    judge::judge,
+    judge::{Seen, judge, judge_from},
     run::Record,
     timeline::{Event, Timeline, What},
     verdict::Verdict,
@@ -61,7 +61,17 @@ fn a_run_is_green_and_its_recordings_say_the_same_however_they_are_cut(#[case] m
             Timeline::from_json_lines(&fs::read_to_string(&file).expect("written")).expect("readable");
         let context = Context { profile: &profile, bindings: &timeline.header.bindings };
         let case = catalogue.case(&context, id).expect("the same case");
-        assert_eq!(judge(&case, &profile, &timeline).verdict, *verdict, "{id} as recorded");
+        let judged = judge(&case, &profile, &timeline);
+        assert_eq!(judged.verdict, *verdict, "{id} as recorded");
+        // Looked at before up to the end of each step, as a campaign does with the opening of its session.
+        let mut seen = Seen::new(&profile);
+        let ends =
+            timeline.events.iter().enumerate().filter(|(_, e)| matches!(e.what, What::StepDone { .. }));
+        for (end, _) in ends {
+            seen.follow(&case, &timeline.events[..=end]);
+            let again = judge_from(seen.clone(), &case, &timeline);
+            assert_eq!(again, judged, "{id}, whose first {end} events were looked at before");
+        }
         for (how, events) in variants(&timeline) {
             let timeline = Timeline { events, ..timeline.clone() };
             let again = judge(&case, &profile, &timeline);

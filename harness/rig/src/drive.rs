@@ -461,7 +461,7 @@ impl<'p> Driver<'p> {
             if enough(self) {
                 return Ok(());
             }
-            let (stage, awaited) = (dialogue.stage(), dialogue.awaited());
+            let stage = dialogue.stage();
             let moved = |d: &Self| {
                 d.dialogue.as_ref().is_none_or(|d| d.stage() != stage || d.wants_data() && !one.starved)
             };
@@ -484,6 +484,7 @@ impl<'p> Driver<'p> {
             let until = Instant::now() + Duration::from_micros(wait_us);
             if !self.wait_until(until, |d| moved(d) || enough(d)).await? {
                 if stage != Stage::Lull {
+                    let awaited = self.dialogue.as_ref().map(Dialogue::awaited).unwrap_or_default();
                     self.recorder.push(What::Silence { awaited, waited_ms });
                 }
                 return Ok(());
@@ -612,6 +613,7 @@ impl<'p> Driver<'p> {
         let mut out = bytes;
         while !out.is_empty() {
             tokio::select! {
+                biased;
                 moved = self.link.read_or_write(&mut buffer, out) => match moved {
                     Ok(Moved::Out(n)) => out = &out[n..],
                     Ok(Moved::In(n)) => self.received(&buffer[..n])?,
@@ -774,7 +776,8 @@ impl<'p> Driver<'p> {
     /// Brings a port back that does not answer: ends a data mode by what it may still wait for, then asks again.
     async fn recover(&mut self) -> Result<bool, Stop> {
         let lengths = self.profile.arguments.iter().filter(|(name, _)| name.ends_with("len"));
-        let longest = lengths.filter_map(|(_, a)| a.range).map(|(_, max)| max).max().unwrap_or(0);
+        let ranges = lengths.flat_map(|(_, by_step)| by_step.values()).filter_map(|a| a.range);
+        let longest = ranges.map(|(_, max)| max).max().unwrap_or(0);
         let filler = vec![b'\r'; usize::try_from(longest).unwrap_or(0).min(16 * 1024) + 2];
         for attempt in [b"\x1a\r\n".as_slice(), b"\x1b\r\n", &filler] {
             self.dialogue = None;

@@ -118,17 +118,19 @@ impl Link {
         }
     }
 
-    /// Both directions at once, so that a module that echoes cannot block the bench.
+    /// Both directions at once, so that a module that echoes cannot block the bench. What the line takes is written first: mostly
+    /// that is all, and nothing has to be read in vain.
     pub async fn read_or_write(&mut self, buffer: &mut [u8], out: &[u8]) -> io::Result<Moved> {
         tokio::select! {
-            read = self.reader.read(buffer) => match read {
-                Ok(0) => Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the other end closed the line")),
-                Ok(n) => Ok(Moved::In(n)),
-                Err(e) => Err(e),
-            },
+            biased;
             written = self.writer.write(out) => match written {
                 Ok(0) => Err(io::Error::new(io::ErrorKind::WriteZero, "the line takes no bytes any more")),
                 Ok(n) => Ok(Moved::Out(n)),
+                Err(e) => Err(e),
+            },
+            read = self.reader.read(buffer) => match read {
+                Ok(0) => Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the other end closed the line")),
+                Ok(n) => Ok(Moved::In(n)),
                 Err(e) => Err(e),
             },
         }

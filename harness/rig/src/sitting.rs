@@ -1,13 +1,14 @@
 //! Many tries of a campaign on one module, with one session kept from try to try.
 //!
 //! The recording of a try begins with the events that opened its session and goes on with its own, as if nothing had been in
-//! between. So it is the recording of an ordinary case, judged by the ordinary judge, and by `atspec judge` again.
+//! between. So it is the recording of an ordinary case, judged by the ordinary judge, and by `atspec judge` again; only that the
+//! judge looks at the opening once and goes on from there at each try.
 
 use std::{fmt, io};
 
 use atspec_model::{
     case::{Case, Context, Step},
-    judge::judge,
+    judge::{Seen, judge_from},
     timeline::{Bindings, Event, Timeline},
     verdict::{Judgement, Verdict},
 };
@@ -27,17 +28,19 @@ pub type Power<'b> = Box<dyn FnMut() -> io::Result<Address> + 'b>;
 pub struct Sitting<'b, 'p> {
     bench: &'b mut Bench<'p>,
     power: Option<Power<'b>>,
-    standing: Option<Standing>,
+    standing: Option<Standing<'p>>,
     sessions: u32,
     sendings: usize,
 }
 
 /// A session that stands.
-struct Standing {
+struct Standing<'p> {
     campaign: String,
     opening: Vec<Step>,
     bindings: Bindings,
     events: Vec<Event>,
+    /// What the judge sees in these events.
+    seen: Seen<'p>,
 }
 
 /// What a try came to.
@@ -129,20 +132,22 @@ impl<'b, 'p> Sitting<'b, 'p> {
             if opening == 0 {
                 let (timeline, after) = self.bench.run(&case, bindings).await;
                 self.revive(after).await?;
-                return Ok(self.judged(case, opening, timeline));
+                return Ok(judged(self.nothing(), case, opening, timeline));
             }
             match self.bench.open_session(&case, opening, &bindings).await? {
                 (events, true) => {
                     let opening_steps = case.steps[..opening].to_vec();
                     let campaign = campaign.to_owned();
-                    let standing = Standing { campaign, opening: opening_steps, bindings, events };
+                    let mut seen = self.nothing();
+                    seen.follow(&case, &events);
+                    let standing = Standing { campaign, opening: opening_steps, bindings, events, seen };
                     return self.go_on(case, opening, standing).await;
                 }
                 (events, false) => {
                     self.close(&case).await?;
                     if left == 0 {
                         let timeline = self.bench.timeline(&case, bindings, events);
-                        return Ok(self.judged(case, opening, timeline));
+                        return Ok(judged(self.nothing(), case, opening, timeline));
                     }
                 }
             }
@@ -151,10 +156,10 @@ impl<'b, 'p> Sitting<'b, 'p> {
     }
 
     /// Drives the rest of a case on a session that stands, and keeps the session where nothing is wrong.
-    async fn go_on(&mut self, case: Case, opening: usize, standing: Standing) -> Result<Tried, After> {
+    async fn go_on(&mut self, case: Case, opening: usize, standing: Standing<'p>) -> Result<Tried, After> {
         let (events, stands) = self.bench.go_on(&case, opening, standing.events.clone()).await?;
         let timeline = self.bench.timeline(&case, standing.bindings.clone(), events);
-        let tried = self.judged(case, opening, timeline);
+        let tried = judged(standing.seen.clone(), case, opening, timeline);
         let good = matches!(tried.judgement.verdict, Verdict::Pass | Verdict::Warning);
         if stands && good {
             self.standing = Some(standing);
@@ -164,9 +169,9 @@ impl<'b, 'p> Sitting<'b, 'p> {
         Ok(tried)
     }
 
-    fn judged(&self, case: Case, opening: usize, timeline: Timeline) -> Tried {
-        let judgement = judge(&case, self.bench.profile(), &timeline);
-        Tried { case, opening, timeline, judgement }
+    /// What the judge sees before anything happens.
+    fn nothing(&self) -> Seen<'p> {
+        Seen::new(self.bench.profile())
     }
 
     async fn close(&mut self, case: &Case) -> Result<(), After> {
@@ -189,6 +194,12 @@ impl<'b, 'p> Sitting<'b, 'p> {
         self.bench.relink(link);
         self.bench.bring_up().await.map(|_| ())
     }
+}
+
+/// Judges a recording of which the judge has `seen` the first events.
+fn judged(seen: Seen<'_>, case: Case, opening: usize, timeline: Timeline) -> Tried {
+    let judgement = judge_from(seen, &case, &timeline);
+    Tried { case, opening, timeline, judgement }
 }
 
 /// A case with nothing but these steps.

@@ -14,6 +14,8 @@ pub type Values<'a> = BTreeMap<&'a str, Vec<u8>>;
 pub struct CommandTemplate {
     source: String,
     parts: Vec<Part>,
+    /// Length of the name at the beginning of the source.
+    name: usize,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,7 +63,12 @@ impl CommandTemplate {
         let mut rest = Cursor { source, at: 0 };
         let mut parts = parse_parts(&mut rest, 0)?;
         mark_quoted(&mut parts);
-        Ok(Self { source: source.to_owned(), parts })
+        let head = match parts.first() {
+            Some(Part::Literal(text)) => text.as_str(),
+            _ => "",
+        };
+        let name = head.find(['=', '?']).unwrap_or(head.len());
+        Ok(Self { source: source.to_owned(), parts, name })
     }
 
     /// The template as it was written.
@@ -78,11 +85,7 @@ impl CommandTemplate {
 
     /// The command's name, the text before `=`, `?` or the first argument: `AT+MCONFIG`.
     pub fn name(&self) -> &str {
-        let head = match self.parts.first() {
-            Some(Part::Literal(text)) => text.as_str(),
-            _ => "",
-        };
-        head.split(['=', '?']).next().unwrap_or(head)
+        &self.source[..self.name]
     }
 
     /// The command line without its terminator. An optional part is written where all its own arguments have

@@ -15,10 +15,12 @@ use super::TemplateError;
 pub struct LineTemplate {
     source: String,
     names: Vec<String>,
-    /// The line, or the part before the payload, where a blank after the colon is free.
-    tolerant: Regex,
-    /// The same with the blank as written.
+    /// What stands before the first place and the first colon: a line that begins otherwise needs no look at the rest.
+    head: String,
+    /// The line, or the part before the payload, with the blank after the colon as written.
     exact: Regex,
+    /// The same where that blank is free, if there is a colon.
+    tolerant: Option<Regex>,
     framed: bool,
     /// What stands behind the payload on the same line.
     tail: &'static str,
@@ -111,8 +113,9 @@ impl LineTemplate {
         Ok(Self {
             source: source.to_owned(),
             names,
-            tolerant: regex(&free_blank(&pattern))?,
+            head: source[..source.find(['{', ':']).unwrap_or(source.len())].to_owned(),
             exact: regex(&pattern)?,
+            tolerant: free_blank(&pattern).map(|free| regex(&free)).transpose()?,
             framed,
             tail: tail.copied().unwrap_or_default(),
         })
@@ -161,9 +164,12 @@ impl LineTemplate {
 
     /// Matches a whole line, or for a framed template the beginning of `bytes`.
     pub fn read(&self, bytes: &[u8]) -> Option<Captures> {
+        if !bytes.starts_with(self.head.as_bytes()) {
+            return None;
+        }
         let (found, exact) = match self.exact.captures(bytes) {
             Some(found) => (found, true),
-            None => (self.tolerant.captures(bytes)?, false),
+            None => (self.tolerant.as_ref()?.captures(bytes)?, false),
         };
         let value = |i: usize| found.get(i + 1).map_or(Vec::new(), |m| m.as_bytes().to_vec());
         let values = self.names.iter().enumerate().map(|(i, name)| (name.clone(), value(i))).collect();
@@ -192,12 +198,10 @@ fn is_bound(name: &str) -> bool {
     matches!(name, "link" | "id")
 }
 
-/// Makes the blank after the first colon of an escaped pattern free: `\+MSUB: …` and `\+MSUB:…` become `\+MSUB: ?…`.
-fn free_blank(pattern: &str) -> String {
-    match pattern.split_once(':') {
-        Some((head, tail)) => format!("{head}: ?{}", tail.strip_prefix(' ').unwrap_or(tail)),
-        None => pattern.to_owned(),
-    }
+/// The blank after the first colon of an escaped pattern made free: `\+MSUB: …` and `\+MSUB:…` become `\+MSUB: ?…`.
+fn free_blank(pattern: &str) -> Option<String> {
+    let (head, tail) = pattern.split_once(':')?;
+    Some(format!("{head}: ?{}", tail.strip_prefix(' ').unwrap_or(tail)))
 }
 
 #[cfg(test)]

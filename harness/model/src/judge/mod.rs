@@ -6,6 +6,7 @@
 mod excerpt;
 mod formless;
 mod rules;
+mod seen;
 mod steps;
 mod trace;
 mod view;
@@ -13,9 +14,10 @@ mod view;
 pub use excerpt::excerpt;
 pub use formless::formless;
 pub use rules::statements;
+pub use seen::{Seen, prompt_of};
 pub use steps::acknowledgement;
 pub use trace::trace;
-pub use view::{Connection, Message, Serial, StepView, Told, View, WirePacket, prompt_of};
+pub use view::{Connection, Message, Serial, StepView, Told, View, WirePacket};
 
 use crate::{
     case::{Case, Step},
@@ -59,7 +61,12 @@ impl Finding {
 
 /// Judges a recording of `case`.
 pub fn judge(case: &Case, profile: &Profile, timeline: &Timeline) -> Judgement {
-    let view = View::new(case, profile, timeline);
+    judge_from(Seen::new(profile), case, timeline)
+}
+
+/// The same where the first events of the recording have been looked at, in a recording that begins alike.
+pub fn judge_from(begun: Seen<'_>, case: &Case, timeline: &Timeline) -> Judgement {
+    let view = begun.into_view(case, timeline);
     if let Some(judgement) = bench(&view) {
         return judgement;
     }

@@ -3,19 +3,14 @@
 //! Views are computed from the bytes. Every seen thing carries the index of the event that completed it, so that the order of
 //! serial line and wire is that of the recording.
 
-use std::collections::BTreeMap;
-
-use super::formless;
+use super::Seen;
 use crate::{
-    at::{Captures, Dialogue, Heard, Item, Outcome, Read, Reader, Stage},
-    case::{Case, Spoken, Step},
-    mqtt::{self, Frame, Framer, Packet, PacketType},
+    at::{Captures, Heard, Item, Outcome, Stage},
+    case::{Case, Step},
+    mqtt::{Packet, PacketType},
     profile::{First, Known, Profile},
     timeline::{Close, Header, Purpose, Side, Timeline, What},
 };
-
-/// The largest control packet that is framed.
-const MAX_PACKET: usize = 1024 * 1024;
 
 /// Everything that can be looked at in a recording.
 #[derive(Debug)]
@@ -43,7 +38,7 @@ pub struct View<'a> {
 }
 
 /// A step of the case as it was driven.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct StepView {
     /// Index into the case's steps.
     pub index: usize,
@@ -169,28 +164,7 @@ pub struct Message {
 impl<'a> View<'a> {
     /// Computes the views of a recording of `case`.
     pub fn new(case: &Case, profile: &'a Profile, timeline: &'a Timeline) -> Self {
-        let mut view = Self {
-            profile,
-            header: &timeline.header,
-            timeline,
-            steps: Vec::new(),
-            connections: Vec::new(),
-            packets: Vec::new(),
-            messages: Vec::new(),
-            unfinished: None,
-            late: Vec::new(),
-            strangers: 0,
-        };
-        view.see_serial(&|index| is_reading(case, index));
-        if profile.message.any {
-            view.see_formless();
-        }
-        view.see_wire();
-        view.forget_silent_others(case);
-        for step in &mut view.steps {
-            hear(step, case.steps.get(step.index), profile);
-        }
-        view
+        Seen::new(profile).into_view(case, timeline)
     }
 
     /// Index of the event that completed a line of a dialogue.
@@ -257,83 +231,8 @@ impl<'a> View<'a> {
         format!("{:.3} s", std::time::Duration::from_micros(self.time_us(event)).as_secs_f64())
     }
 
-    fn see_serial(&mut self, reading: &impl Fn(usize) -> bool) {
-        let profile = self.profile;
-        let mut reader = Reader::new(&profile.message);
-        let mut clearing_up = false;
-        for (at, event) in self.timeline.events.iter().enumerate() {
-            match &event.what {
-                What::Step { index, .. } => {
-                    self.end_step(at);
-                    self.steps.push(StepView::new(*index, at));
-                    reader.dialogue_over();
-                }
-                What::StepDone { .. } => {
-                    if let Some(step) = self.steps.last_mut() {
-                        step.done = true;
-                    }
-                }
-                What::Teardown => {
-                    self.end_step(at);
-                    clearing_up = true;
-                }
-                What::Sent { purpose, .. } if clearing_up && *purpose != Purpose::Probe => break,
-                What::Sent { purpose, bytes } => {
-                    match purpose {
-                        Purpose::Data => reader.data_sent(bytes),
-                        Purpose::Command | Purpose::Probe => {
-                            reader.command_sent(bytes, prompt_of(profile, bytes));
-                        }
-                        Purpose::Recovery => reader.dialogue_over(),
-                    }
-                    let sent = Serial::Sent { at, purpose: *purpose, bytes: bytes.clone() };
-                    if let Some(step) = self.steps.last_mut().filter(|_| !clearing_up) {
-                        step.serial.push(sent);
-                    }
-                }
-                What::Received { bytes } => {
-                    reader.push(bytes);
-                    while let Some(read) = reader.next_item() {
-                        self.see_message(at, &read.item, reading);
-                        match (self.steps.last_mut(), read.item) {
-                            (_, Item::Line(line)) if clearing_up => self.late.push((at, line)),
-                            (Some(step), item) if !clearing_up => {
-                                step.serial.push(Serial::Printed { at, end: read.end, item });
-                            }
-                            _ => {}
-                        }
-                    }
-                }
-                What::Silence { awaited, waited_ms } if !clearing_up => {
-                    if let Some(step) = self.steps.last_mut() {
-                        step.silences.push((at, awaited.clone(), *waited_ms));
-                    }
-                }
-                _ => {}
-            }
-        }
-        self.unfinished =
-            reader.unfinished_message().map(|(head, _)| (head.to_vec(), reader.pending().to_vec()));
-        let end = self.timeline.events.iter().position(|e| e.what == What::Teardown);
-        self.end_step(end.unwrap_or(self.timeline.events.len()));
-    }
-
-    /// Messages in whatever form they are printed.
-    fn see_formless(&mut self) {
-        let told = formless(&self.timeline.events).into_iter().map(|told| Message {
-            at: told.at,
-            topic: told.topic,
-            payload: told.payload,
-            excess: Vec::new(),
-            cached: false,
-            head: Vec::new(),
-            exact: true,
-        });
-        self.messages = told.collect();
-    }
-
     /// A connection that never spoke is the module's only if it was opened while the module was told to open one.
-    fn forget_silent_others(&mut self, case: &Case) {
+    pub(super) fn forget_silent_others(&mut self, case: &Case) {
         let Self { connections, packets, steps, .. } = self;
         for connection in connections.iter_mut() {
             let own = |p: &WirePacket| p.conn == connection.conn && p.from == Side::Module;
@@ -346,99 +245,10 @@ impl<'a> View<'a> {
         };
         connections.retain(|c| c.spoke || opening(c.opened));
     }
-
-    fn end_step(&mut self, at: usize) {
-        if let Some(step) = self.steps.last_mut() {
-            step.end = step.end.min(at);
-        }
-    }
-
-    fn see_message(&mut self, at: usize, item: &Item, reading: &impl Fn(usize) -> bool) {
-        match item {
-            Item::Message { form, head, payload } => {
-                let Some(found) = self.profile.message.framed.get(*form).and_then(|t| t.read(head)) else {
-                    return;
-                };
-                let direct = *form < self.profile.message.direct.len();
-                self.messages.push(Message {
-                    at,
-                    topic: found.values.get("topic").cloned().unwrap_or_default(),
-                    payload: payload.clone(),
-                    excess: Vec::new(),
-                    cached: !direct || self.steps.last().is_some_and(|s| reading(s.index)),
-                    head: head.clone(),
-                    exact: found.exact,
-                });
-            }
-            Item::Excess(bytes) => {
-                if let Some(message) = self.messages.last_mut() {
-                    message.excess.clone_from(bytes);
-                }
-            }
-            _ => {}
-        }
-    }
-
-    fn see_wire(&mut self) {
-        let strangers: Vec<u32> = self
-            .timeline
-            .events
-            .iter()
-            .filter_map(|e| match e.what {
-                What::Stranger { conn, .. } => Some(conn),
-                _ => None,
-            })
-            .collect();
-        self.strangers = strangers.len();
-        let mut framers: BTreeMap<(u32, Side), Framer> = BTreeMap::new();
-        for (at, event) in self.timeline.events.iter().enumerate() {
-            let (conn, from, bytes) = match &event.what {
-                What::Teardown => break,
-                What::Opened { conn, .. } if !strangers.contains(conn) => {
-                    let (conn, closed, rest) = (*conn, Vec::new(), Vec::new());
-                    self.connections.push(Connection {
-                        conn,
-                        opened: at,
-                        spoke: false,
-                        closed,
-                        rest,
-                        broken: None,
-                    });
-                    continue;
-                }
-                What::Closed { conn, by, how } => {
-                    let known = self.connections.iter_mut().find(|c| c.conn == *conn);
-                    if let Some(connection) = known {
-                        connection.closed.push((at, *by, *how));
-                    }
-                    continue;
-                }
-                What::FromModule { conn, bytes } => (*conn, Side::Module, bytes),
-                What::ToModule { conn, bytes } => (*conn, Side::Broker, bytes),
-                _ => continue,
-            };
-            let Some(connection) = self.connections.iter_mut().find(|c| c.conn == conn) else { continue };
-            let framer = framers.entry((conn, from)).or_insert_with(|| Framer::new(MAX_PACKET));
-            framer.push(bytes);
-            while let Some(frame) = framer.next_frame() {
-                match frame {
-                    Frame::Packet(raw) => {
-                        let packet = mqtt::decode(&raw);
-                        self.packets.push(WirePacket { at, at_us: event.at_us, conn, from, packet });
-                    }
-                    Frame::Broken { why, .. } if from == Side::Module => connection.broken = Some((at, why)),
-                    Frame::Broken { .. } => {}
-                }
-            }
-            if from == Side::Module {
-                connection.rest = framer.pending().to_vec();
-            }
-        }
-    }
 }
 
 impl StepView {
-    fn new(index: usize, begin: usize) -> Self {
+    pub(super) fn new(index: usize, begin: usize) -> Self {
         Self {
             index,
             begin,
@@ -460,89 +270,4 @@ impl StepView {
     pub fn claimed(&self) -> bool {
         !self.dialogues.is_empty() && self.dialogues.iter().all(|told| told.outcome.claimed())
     }
-}
-
-/// Whether a step takes messages out of the module's cache.
-fn is_reading(case: &Case, index: usize) -> bool {
-    case.steps.get(index).and_then(Step::op).is_some_and(|op| op.step.starts_with("read-message"))
-}
-
-/// Runs the dialogues of a step over what was sent and printed in it.
-fn hear(view: &mut StepView, step: Option<&Step>, profile: &Profile) {
-    let op = step.and_then(Step::op);
-    let spoken = op.and_then(|op| op.exchanges(profile).ok()).unwrap_or_default();
-    let qos = op.map_or(Some(0), crate::case::Op::qos);
-    let mut commands = spoken.iter();
-    let mut current: Option<(Dialogue<'_>, Told, bool)> = None;
-    let mut told = Vec::new();
-    let mut probes = Vec::new();
-    let mut finish = |current: &mut Option<(Dialogue<'_>, Told, bool)>| {
-        let Some((dialogue, mut one, is_probe)) = current.take() else { return };
-        one.outcome = dialogue.outcome().clone();
-        one.stage = dialogue.stage();
-        one.awaited = dialogue.awaited();
-        one.owed = dialogue.owed();
-        one.missing_info = dialogue.missing_info();
-        if is_probe && one.outcome.refusal.is_some() {
-            // A refusal here may be the late word on the command before: then the answer is still owed.
-            one.owed = dialogue.answers();
-        }
-        if is_probe { probes.push(one) } else { told.push(one) }
-    };
-    for serial in &view.serial {
-        match serial {
-            Serial::Sent { at, purpose: purpose @ (Purpose::Command | Purpose::Probe), bytes } => {
-                finish(&mut current);
-                let is_probe = *purpose == Purpose::Probe;
-                let probing = || Spoken::probe(profile);
-                let Some(one) = (if is_probe { probing() } else { commands.next().cloned() }) else {
-                    continue;
-                };
-                let dialogue = Dialogue::new(&one, &profile.lines, if is_probe { Some(0) } else { qos });
-                current = Some((dialogue, Told::new(*at, bytes, one.exchange, qos), is_probe));
-            }
-            Serial::Sent { purpose: Purpose::Data, .. } => {
-                if let Some((dialogue, ..)) = &mut current {
-                    dialogue.data_sent();
-                }
-            }
-            Serial::Sent { purpose: Purpose::Recovery, .. } => finish(&mut current),
-            Serial::Printed { item, end, .. } => {
-                if let Some((dialogue, ..)) = &mut current {
-                    dialogue.hear(&Read { item: item.clone(), end: *end });
-                }
-            }
-        }
-    }
-    finish(&mut current);
-    view.dialogues = told;
-    view.probes = probes;
-}
-
-impl Told {
-    fn new(asked: usize, sent: &[u8], exchange: &crate::profile::Exchange, qos: Option<u8>) -> Self {
-        Self {
-            asked,
-            line: sent.trim_ascii_end().to_vec(),
-            outcome: Outcome::default(),
-            stage: Stage::Answer,
-            awaited: String::new(),
-            owed: Vec::new(),
-            missing_info: None,
-            known: exchange.known,
-            certain: exchange.is_certain(qos.unwrap_or(0)),
-            first: exchange.first,
-            prompt_after_answer: exchange.prompt_after_answer,
-            cites: exchange.cites.clone(),
-        }
-    }
-}
-
-/// The prompt that a command line leads to under this profile, if it does.
-pub fn prompt_of<'p>(profile: &'p Profile, line: &[u8]) -> Option<&'p str> {
-    let name = line.split(|b| matches!(b, b'=' | b'?' | b'\r' | b'\n')).next().unwrap_or_default();
-    profile.steps.values().flat_map(|s| &s.exchanges).find_map(|exchange| {
-        let sends = exchange.send.iter().any(|t| t.name().as_bytes().eq_ignore_ascii_case(name));
-        exchange.prompt.as_deref().filter(|_| sends)
-    })
 }

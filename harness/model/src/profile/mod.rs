@@ -16,6 +16,9 @@ pub use render::render;
 
 use crate::at::{CommandTemplate, LineTemplate};
 
+/// In place of a step's name: every step that has none of its own.
+pub const EVERY_STEP: &str = "";
+
 /// A checked profile.
 #[derive(Debug, Clone)]
 pub struct Profile {
@@ -41,8 +44,8 @@ pub struct Profile {
     pub escapes: Escapes,
     /// Steps by vendor-free name, each a list of exchanges.
     pub steps: BTreeMap<String, StepProfile>,
-    /// Ranges and lengths of arguments, by `argument` or `step.argument`.
-    pub arguments: BTreeMap<String, Argument>,
+    /// Ranges and lengths of arguments: by the argument's name, then by step; [`EVERY_STEP`] where it is the same in each.
+    pub arguments: BTreeMap<String, BTreeMap<String, Argument>>,
     /// What the document promises of the module's behaviour.
     pub behaviour: Behaviour,
     /// Values of `{state}` in the answer to `status`.
@@ -343,7 +346,8 @@ impl Profile {
 
     /// What the document says of a step's argument.
     pub fn argument(&self, step: &str, name: &str) -> Option<&Argument> {
-        self.arguments.get(&format!("{step}.{name}")).or_else(|| self.arguments.get(name))
+        let of = self.arguments.get(name)?;
+        of.get(step).or_else(|| of.get(EVERY_STEP))
     }
 
     /// `value` as it is written in the step's argument: escaped where the argument takes escapes. `Err` says which byte the
@@ -378,14 +382,26 @@ impl Profile {
 impl Escapes {
     /// Writes the bytes that need it as escapes.
     pub fn write(&self, bytes: &[u8]) -> Vec<u8> {
+        let mut escaped = [false; 256];
+        for (raw, _) in &self.table {
+            escaped[usize::from(*raw)] = true;
+        }
         let mut out = Vec::with_capacity(bytes.len());
-        for byte in bytes {
-            match self.table.iter().find(|(raw, _)| raw == byte) {
-                Some((_, written)) => out.extend_from_slice(written),
-                None => out.push(*byte),
+        for run in bytes.split_inclusive(|byte| escaped[usize::from(*byte)]) {
+            match run.split_last().and_then(|(last, plain)| Some((plain, self.escape(*last)?))) {
+                Some((plain, written)) => {
+                    out.extend_from_slice(plain);
+                    out.extend_from_slice(written);
+                }
+                None => out.extend_from_slice(run),
             }
         }
         out
+    }
+
+    /// What is written for a byte that needs it.
+    fn escape(&self, byte: u8) -> Option<&[u8]> {
+        self.table.iter().find(|(raw, _)| *raw == byte).map(|(_, written)| written.as_slice())
     }
 
     /// Reads escapes back; anything else stays as it is.
@@ -393,15 +409,13 @@ impl Escapes {
         let mut out = Vec::with_capacity(bytes.len());
         let mut rest = bytes;
         while let Some((first, tail)) = rest.split_first() {
-            match self.table.iter().find(|(_, written)| rest.starts_with(written)) {
-                Some((raw, written)) if !written.is_empty() => {
-                    out.push(*raw);
-                    rest = &rest[written.len()..];
-                }
-                _ => {
-                    out.push(*first);
-                    rest = tail;
-                }
+            let begins = |written: &[u8]| written.first() == Some(first) && rest.starts_with(written);
+            if let Some((raw, written)) = self.table.iter().find(|(_, written)| begins(written)) {
+                out.push(*raw);
+                rest = &rest[written.len()..];
+            } else {
+                out.push(*first);
+                rest = tail;
             }
         }
         out

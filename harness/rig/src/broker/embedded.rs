@@ -187,14 +187,17 @@ impl Embedded {
     }
 
     pub(super) fn publish(&mut self, message: Message) -> Result<(), BrokerError> {
-        let path = self.path(&message.topic)?;
         let mut retained = lock(&self.retained);
         retained.number += 1;
-        let envelope = seal(&message, retained.number);
+        // Without a subscriber the router would only be woken to throw it away.
+        let forwarded =
+            (!self.sessions.is_empty()).then(|| (message.topic.clone(), seal(&message, retained.number)));
         if message.retain {
             retained.keep(message)?;
         }
         drop(retained);
+        let Some((topic, envelope)) = forwarded else { return Ok(()) };
+        let path = self.path(&topic)?;
         self.publisher.with(|tx| tx.publish(path.into_bytes(), envelope).map_err(Box::new))
     }
 

@@ -82,8 +82,11 @@ pub(super) fn judge(case: &Case, view: &View<'_>) -> Vec<Finding> {
 pub(super) fn kept(view: &View<'_>, findings: &[Finding]) -> Vec<&'static str> {
     let broken: BTreeSet<&str> = findings.iter().flat_map(|f| f.clauses.iter().map(String::as_str)).collect();
     let by_rules = tables().filter(|rule| (rule.occasion)(view)).flat_map(|rule| rule.cites.iter().copied());
-    let all: BTreeSet<&'static str> = packet::occasions(view).chain(by_rules).collect();
-    all.into_iter().filter(|statement| !broken.contains(statement)).collect()
+    let all = packet::occasions(view).chain(by_rules);
+    let mut kept: Vec<&'static str> = all.filter(|statement| !broken.contains(statement)).collect();
+    kept.sort_unstable();
+    kept.dedup();
+    kept
 }
 
 /// Every statement that some rule is about.

@@ -25,8 +25,10 @@ enum Part {
     Wait(u64),
     /// The module closes.
     Close(u32),
+    /// The connection turns out to be somebody else's.
+    Stranger(u32),
 }
-use Part::{B, Close as Ends, M, Wait};
+use Part::{B, Close as Ends, M, Stranger, Wait};
 
 fn connect(clean: bool, keep_alive: u16) -> Vec<u8> {
     let flags = if clean { 2 } else { 0 };
@@ -73,6 +75,7 @@ fn timeline(parts: &[Part]) -> Timeline {
                 What::Silence { awaited: "anything".into(), waited_ms: *ms }
             }
             Ends(conn) => What::Closed { conn: *conn, by: Side::Module, how: Close::Fin },
+            Stranger(conn) => What::Stranger { conn: *conn, why: "no CONNECT".into() },
         };
         events.push(Event { at_us, what });
     }
@@ -250,10 +253,11 @@ fn any_part() -> impl Strategy<Value = Part> {
         any::<bool>().prop_map(|clean| connect(clean, 1)),
         Just(accept()),
     ];
-    (0..3_u32, bytes, 0..5_u8).prop_map(|(conn, bytes, what)| match what {
-        0 | 1 => M(conn, bytes),
-        2 | 3 => B(conn, bytes),
-        _ => Ends(conn),
+    (0..3_u32, bytes, 0..10_u8).prop_map(|(conn, bytes, what)| match what {
+        0..4 => M(conn, bytes),
+        4..8 => B(conn, bytes),
+        8 => Ends(conn),
+        _ => Stranger(conn),
     })
 }
 
@@ -269,6 +273,24 @@ proptest! {
         let known = statements();
         prop_assert!(kept.iter().all(|s| known.contains(s)));
         prop_assert!(kept.iter().all(|s| !findings.iter().any(|f| f.clauses.iter().any(|c| c == s))));
+    }
+
+    /// What goes on from a look at the beginning of a recording comes to the same as what begins anew.
+    #[test]
+    fn the_beginning_need_be_looked_at_only_once(
+        parts in proptest::collection::vec(any_part(), 0..40),
+        looked_at in 0..45_usize,
+        teardown in 0..60_usize,
+    ) {
+        let profile = Profile::load(PROFILE).unwrap();
+        let mut timeline = timeline(&parts);
+        if teardown <= timeline.events.len() {
+            timeline.events.insert(teardown, Event { at_us: 0, what: What::Teardown });
+        }
+        let mut seen = judge::Seen::new(&profile);
+        seen.follow(&case(), &timeline.events[..looked_at.min(timeline.events.len())]);
+        let whole = judge::judge(&case(), &profile, &timeline);
+        prop_assert_eq!(judge::judge_from(seen, &case(), &timeline), whole);
     }
 }
 

@@ -6,7 +6,7 @@ use toml::{Spanned, de::DeValue};
 
 use super::{claim::cites, step::Taken};
 use crate::profile::{
-    Argument, Behaviour, Reason, States, format,
+    Argument, Behaviour, EVERY_STEP, Reason, States, format,
     read::{Notes, Table, Text, kind, offer, shown},
 };
 
@@ -15,8 +15,8 @@ pub(super) fn arguments(
     taken: &Taken,
     has_escapes: bool,
     notes: &mut Notes<'_>,
-) -> BTreeMap<String, Argument> {
-    let mut arguments = BTreeMap::new();
+) -> BTreeMap<String, BTreeMap<String, Argument>> {
+    let mut arguments = BTreeMap::<String, BTreeMap<String, Argument>>::new();
     for (key, value) in top.entries("arg", notes).unwrap_or_default() {
         names_an_argument(&key, value, taken, notes);
         let DeValue::Table(entries) = value.get_ref() else {
@@ -46,7 +46,9 @@ pub(super) fn arguments(
         if format::step(&key.value).is_none() {
             table.finish(notes);
         }
-        arguments.insert(key.value, Argument { range, length, escaped, default, without, cites });
+        let (step, name) = key.value.split_once('.').unwrap_or((EVERY_STEP, &key.value));
+        let argument = Argument { range, length, escaped, default, without, cites };
+        arguments.entry(name.to_owned()).or_default().insert(step.to_owned(), argument);
     }
     arguments
 }
