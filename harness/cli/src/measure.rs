@@ -3,7 +3,7 @@
 use std::{fmt::Write as _, fs, path::Path};
 
 use atspec_model::{profile::Profile, timeline::Timeline, verdict::Verdict};
-use atspec_suites::campaign::measure::{End, Limit, Measure, Measured, Real, limits};
+use atspec_suites::campaign::measure::{End, Limit, Measure, Measured, Real, limits, unmeasured};
 use serde::Serialize;
 
 use crate::{
@@ -56,6 +56,7 @@ pub(crate) fn measure(args: &MeasureArgs) -> Result<u8, Failure> {
     let mut rows: Vec<Row<'_>> = Vec::new();
     for (profile, (measured, _)) in &results {
         text += &table(profile, measured);
+        text += &not_measured(profile, &selection);
         rows.extend(measured.iter().map(|one| row(&profile.name, one)));
     }
     let json = serde_json::to_string_pretty(&rows).map_err(Failure::bench)?;
@@ -122,6 +123,17 @@ pub(crate) fn table(profile: &Profile, all: &[Measured]) -> String {
         0 => writeln!(text, "{} limits hold; {sendings} sendings", all.len()),
         n => writeln!(text, "{n} of {} limits do NOT hold; {sendings} sendings", all.len()),
     };
+    text
+}
+
+/// The documented limits that no try can measure, with the reason.
+fn not_measured(profile: &Profile, selection: &Selection) -> String {
+    let mut text = String::new();
+    for one in unmeasured(profile).into_iter().filter(|one| selection.takes(&one.name)) {
+        let (min, max) = one.range;
+        let why = one.why.unwrap_or("no way leads to it");
+        let _ = writeln!(text, "  not measured: {} {min} to {max}: {why}", one.name);
+    }
     text
 }
 

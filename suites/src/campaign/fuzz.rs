@@ -16,6 +16,7 @@ use super::{
     generate::{Generator, Kind},
     shrink::Shrinker,
     sweep,
+    tell::Told,
 };
 
 /// How often the smallest input is done again, to tell how often it fails.
@@ -43,6 +44,8 @@ pub struct Counts {
     pub unclear: usize,
     /// Sendings in all.
     pub sendings: usize,
+    /// A fingerprint of the inputs and their order (FNV-1a): the same seed gives the same on the same module.
+    pub inputs: u64,
 }
 
 /// The campaign.
@@ -57,6 +60,10 @@ pub struct Fuzz<'p> {
     findings: Vec<Finding>,
     kinds: BTreeMap<String, usize>,
     counts: Counts,
+    told: Told,
+    /// Findings of earlier runs by their files, in the order in which they are tried, and those of them that fail no more.
+    earlier: VecDeque<String>,
+    healed: Vec<String>,
 }
 
 /// What the last input is for.
@@ -100,7 +107,13 @@ struct Seen {
 
 impl<'p> Fuzz<'p> {
     /// A campaign of a kind over a module: first what was found before, then the sweep, then so many that are drawn.
-    pub fn new(profile: &'p Profile, kind: Kind, seed: u64, before: Vec<Input>, cases: usize) -> Self {
+    pub fn new(
+        profile: &'p Profile,
+        kind: Kind,
+        seed: u64,
+        before: Vec<(String, Input)>,
+        cases: usize,
+    ) -> Self {
         let bindings =
             atspec_model::timeline::Bindings { topic: "At/abcdefgh".to_owned(), ..Default::default() };
         let cx = atspec_model::case::Context { profile, bindings: &bindings };
@@ -108,11 +121,14 @@ impl<'p> Fuzz<'p> {
             Kind::Payloads => sweep::payloads(&cx),
             Kind::Topics => sweep::topics(&cx),
             Kind::Messages => sweep::messages(&cx),
+            Kind::Data => sweep::data(&cx),
+            Kind::States => sweep::states(profile),
             Kind::Lines | Kind::Sequences => Vec::new(),
         };
+        let (earlier, before): (VecDeque<String>, Vec<Input>) = before.into_iter().unzip();
         let waiting: VecDeque<Input> = before.into_iter().chain(swept).collect();
         let generator = Some(Generator::new(profile, kind, seed));
-        Self::over(profile, waiting, generator, cases)
+        Self { earlier, ..Self::over(profile, waiting, generator, cases) }
     }
 
     /// Only these inputs.
@@ -136,6 +152,9 @@ impl<'p> Fuzz<'p> {
             findings: Vec::new(),
             kinds: BTreeMap::new(),
             counts: Counts::default(),
+            told: Told::default(),
+            earlier: VecDeque::new(),
+            healed: Vec::new(),
         }
     }
 
@@ -148,6 +167,16 @@ impl<'p> Fuzz<'p> {
     /// What was found so far.
     pub fn findings(&self) -> &[Finding] {
         &self.findings
+    }
+
+    /// What was seen where no document says anything.
+    pub fn told(&self) -> &Told {
+        &self.told
+    }
+
+    /// The files of earlier findings that did not fail any more.
+    pub fn healed(&self) -> &[String] {
+        &self.healed
     }
 
     /// How much was done so far.
@@ -199,6 +228,13 @@ impl<'p> Fuzz<'p> {
     fn driven(&mut self, input: Input, came: &Came<'_>) {
         self.counts.tried += 1;
         self.counts.succeeded += usize::from(succeeded(came));
+        self.counts.inputs = fingerprint(self.counts.inputs, &input);
+        self.told.learn(&input, came);
+        if let Some(file) = self.earlier.pop_front()
+            && matches!(came.judgement.verdict, Verdict::Pass | Verdict::Skipped)
+        {
+            self.healed.push(file);
+        }
         let before = self.before.replace(input.clone());
         match came.judgement.verdict {
             Verdict::Pass | Verdict::Skipped => return,
@@ -336,6 +372,13 @@ fn simplest(mut trouble: Trouble) -> Trouble {
         }
     }
     trouble
+}
+
+/// The fingerprint of all inputs before, and of this one.
+fn fingerprint(before: u64, input: &Input) -> u64 {
+    let start = if before == 0 { 0xcbf2_9ce4_8422_2325 } else { before };
+    let bytes = input.to_json().into_bytes();
+    bytes.iter().fold(start, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 /// Whether anything behind the opening was answered with success, or printed.

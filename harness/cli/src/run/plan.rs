@@ -233,6 +233,10 @@ pub(crate) fn deviation(name: &str, module: &str) -> Result<Deviation, Failure> 
     };
     let deviant = load(name, text)?;
     if deviant.module != module {
+        // Its name may be that of a defect which any module can have.
+        if let Some(deviation) = bare(name) {
+            return Ok(deviation);
+        }
         return Err(Failure::usage(format!(
             "the deviant `{name}` is one of {}, not of {module}",
             deviant.module

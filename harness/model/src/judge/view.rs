@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use super::formless;
 use crate::{
     at::{Captures, Dialogue, Heard, Item, Outcome, Read, Reader, Stage},
-    case::{Case, Spoken, Step},
+    case::{Case, Fit, Spoken, Step},
     mqtt::{self, Frame, Framer, Packet, PacketType},
     profile::{First, Known, Profile},
     timeline::{Close, Header, Purpose, Side, Timeline, What},
@@ -88,6 +88,8 @@ pub struct Told {
     pub first: First,
     /// Whether the final result code comes before the prompt.
     pub prompt_after_answer: bool,
+    /// Whether its data were of their declared length.
+    pub fit: Fit,
     /// Clauses of the command.
     pub cites: Vec<String>,
 }
@@ -499,7 +501,7 @@ fn hear(view: &mut StepView, step: Option<&Step>, profile: &Profile) {
                     continue;
                 };
                 let dialogue = Dialogue::new(&one, &profile.lines, if is_probe { Some(0) } else { qos });
-                current = Some((dialogue, Told::new(*at, bytes, one.exchange, qos), is_probe));
+                current = Some((dialogue, Told::new(*at, bytes, &one, qos), is_probe));
             }
             Serial::Sent { purpose: Purpose::Data, .. } => {
                 if let Some((dialogue, ..)) = &mut current {
@@ -520,7 +522,8 @@ fn hear(view: &mut StepView, step: Option<&Step>, profile: &Profile) {
 }
 
 impl Told {
-    fn new(asked: usize, sent: &[u8], exchange: &crate::profile::Exchange, qos: Option<u8>) -> Self {
+    fn new(asked: usize, sent: &[u8], one: &Spoken<'_>, qos: Option<u8>) -> Self {
+        let exchange = one.exchange;
         Self {
             asked,
             line: sent.trim_ascii_end().to_vec(),
@@ -533,6 +536,7 @@ impl Told {
             certain: exchange.is_certain(qos.unwrap_or(0)),
             first: exchange.first,
             prompt_after_answer: exchange.prompt_after_answer,
+            fit: one.fit(),
             cites: exchange.cites.clone(),
         }
     }
