@@ -144,6 +144,7 @@ pub(crate) fn in_words(one: &Measured) -> String {
     let unit = if limit.unit.is_empty() { String::new() } else { format!(" {}", limit.unit) };
     let real = match one.real {
         Real::AtLeast(n) if limit.unreachable.is_some() => format!("measured {n}"),
+        Real::AtLeast(n) if limit.is_all() => format!("measured {n}, beyond it nothing is said"),
         Real::Exactly(n) => format!("measured {n}"),
         Real::AtLeast(n) => format!("measured {n} and no end to it"),
         Real::Nothing => "nothing was taken".to_owned(),

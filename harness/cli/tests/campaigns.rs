@@ -112,7 +112,7 @@ fn what_becomes_of_data_that_do_not_fit_is_told() {
     assert!(says(&faithful, "s of the document's clock"), "{:#?}", faithful.notes);
     assert!(says(&faithful, "the rest is carried out as a command"), "{:#?}", faithful.notes);
     let patient = told("data-for-ever");
-    assert!(says(&patient, "takes the next commands for data"), "{:#?}", patient.notes);
+    assert!(says(&patient, "takes the next command for data"), "{:#?}", patient.notes);
 }
 
 /// Commands in an order that the module's state does not allow, found and shrunk to those that it takes.

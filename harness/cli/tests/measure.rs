@@ -32,6 +32,7 @@ fn measure(module: &str, defect: &str, only: &str) -> (Vec<Value>, Option<i32>) 
 #[case("air780e", "qos-three", "publish.qos", "max", 3)]
 #[case("l506", "topic-cut=40", "publish.topic", "max", 40)]
 #[case("l506", "publish-max-lower=100", "publish.payload", "max", 156)]
+#[case("l506", "long-topic-lost=40", "received.topic", "max", 40)]
 #[case("bk7238", "command-max-lower=10", "command line", "max", 246)]
 #[case("bk7238", "will-message-cut=20", "configure.will_message", "max", 20)]
 #[case("bk7238", "client-cut=23", "configure.client", "max", 23)]

@@ -11,7 +11,7 @@ use super::{
     action::{Action, Input, Publication, Reception},
     misfit,
     promise::{self, Promise},
-    states::{self, Demand, Move},
+    states::{self, Demand, Move, State},
     way,
 };
 use crate::{number, words::*};
@@ -196,8 +196,13 @@ impl Making<'_, '_> {
             let payload = format!("number {n}").into_bytes();
             let step = self.steps.len();
             self.steps.extend(what.steps(self.cx, demand, next, &payload));
-            if let (Demand::Unsaid, Some(name)) = (demand, what.step(self.cx.profile)) {
+            let told = demand == Demand::Unsaid && state != State::Unknown;
+            if let Some(name) = what.step(self.cx.profile).filter(|_| told) {
                 self.open.push(Open::Answer(step, format!("{name} {}", state.name())));
+            }
+            let ends = |step: &&Step| **step == Wait(Await::Closed);
+            if demand == Demand::Done && self.steps.last().as_ref().is_some_and(ends) {
+                self.expect.push(closed(self.steps.len() - 1));
             }
             if what == Move::Publish {
                 let promise = if demand == Demand::Done { Promise::Kept } else { Promise::Exact };
@@ -338,6 +343,17 @@ fn publish_op(one: &Publication) -> Op {
 fn filter_op(step: &str, topic: &[u8]) -> Op {
     let op = Op::new(step).with("topic", topic);
     if step == "subscribe" { op.with("qos", "0") } else { op }
+}
+
+/// The connection ended where a step waits for that.
+fn closed(step: usize) -> Expect {
+    Expect::new("the TCP connection closed", move |view| {
+        let waited = view.step(step).map(|seen| seen.silences.first());
+        match waited.flatten() {
+            Some((at, ..)) => Err(Unmet::at("it stayed open", *at)),
+            None => Ok(()),
+        }
+    })
 }
 
 /// Taking more than a documented limit only warns, whole as it may arrive.

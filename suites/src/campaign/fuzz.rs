@@ -164,6 +164,18 @@ impl<'p> Fuzz<'p> {
         self.left = 0;
     }
 
+    /// Whether a failure is being made smaller.
+    pub fn is_shrinking(&self) -> bool {
+        matches!(self.phase, Phase::Shrink(..))
+    }
+
+    /// What is being made smaller is small enough, since that has taken long.
+    pub fn small_enough(&mut self) {
+        if let Phase::Shrink(_, shrinker) = &mut self.phase {
+            shrinker.stop();
+        }
+    }
+
     /// What was found so far.
     pub fn findings(&self) -> &[Finding] {
         &self.findings

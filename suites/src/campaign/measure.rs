@@ -106,7 +106,7 @@ impl Measured {
 
     /// Whether it takes more than its document has.
     pub fn exceeds(&self) -> bool {
-        if self.limit.unreachable.is_some() {
+        if self.limit.unreachable.is_some() || self.limit.is_all() {
             return false;
         }
         match (self.limit.end, self.real) {
@@ -119,6 +119,11 @@ impl Measured {
 }
 
 impl Limit {
+    /// Whether nothing is said of what lies beyond it, so that nothing is tried there.
+    pub fn is_all(&self) -> bool {
+        self.end == End::Max && self.range.1 == self.documented && self.unreachable.is_none()
+    }
+
     /// The input that tries a value.
     pub fn input(&self, value: i64) -> Input {
         let length = |n: i64| letters(usize::try_from(n).unwrap_or(0));
@@ -238,7 +243,10 @@ fn lengths(profile: &Profile, way: &Way, all: &mut Vec<Limit>) {
                 let prefix = as_number(SESSION_TOPIC.len() + 1);
                 let name = "received.topic".to_owned();
                 let cites = profile.message.cites.clone();
-                all.push(maximum(name, Subject::Topic { prefix }, as_number(max), prefix + 1, cites));
+                let mut limit = maximum(name, Subject::Topic { prefix }, as_number(max), prefix + 1, cites);
+                // Such a topic has to be printed; of longer ones nothing is said.
+                limit.range.1 = limit.documented;
+                all.push(limit);
             }
         }
         _ => {

@@ -68,15 +68,15 @@ pub(crate) fn as_command(cx: &Context<'_>) -> Vec<u8> {
     [line.as_slice(), cx.profile.serial.line_end.as_bytes()].concat()
 }
 
-/// What is done: the publication; then, where data are missing, what a host tries that knows of nothing, and at last the rest.
+/// What is done: the publication; then, where data are missing, a line with as many letters, which is data to a module that still
+/// waits and no command to one that does not.
 pub(crate) fn steps(one: &Publication, op: Op) -> Vec<Step> {
     let missing = declared(one).saturating_sub(one.payload.0.len());
-    let probe = || Try(Op::new("probe"));
     if missing > 0 {
         let rest = Op { line: Some(letters(missing)), ..Op::new("probe") };
-        vec![Try(op), probe(), Try(rest), Quiet, Probe]
+        vec![Try(op), Try(rest), Quiet, Probe]
     } else {
-        vec![Try(op), Quiet, probe(), Probe]
+        vec![Try(op), Quiet, Try(Op::new("probe")), Probe]
     }
 }
 
@@ -145,16 +145,16 @@ fn too_few(view: &View<'_>, first: usize, own: &Told, len: usize) -> String {
     let o = &own.outcome;
     let answer = o.answer.as_ref().filter(|_| !own.prompt_after_answer);
     let given_up = o.failure.as_ref().or(o.refusal.as_ref()).or(answer);
-    let probed = view.step(first + 1).and_then(|s| s.outcome()).is_some_and(|o| o.answered());
+    let refused = view.step(first + 1).and_then(|s| s.outcome()).is_some_and(|o| o.refusal.is_some());
     let published = view
         .from_module(PacketType::Publish)
         .filter_map(|p| p.packet.as_publish())
         .any(|p| p.payload.len() == len);
     match given_up {
         Some((line, _)) => format!("it gives up by itself with `{}`", text::shortened(line, 40)),
-        None if published => "it waits on, and takes the next commands for data".to_owned(),
-        None if probed => "it gives up by itself without a word".to_owned(),
-        None => "it does not answer any more until more has come".to_owned(),
+        None if published => "it waits on, and takes the next command for data".to_owned(),
+        None if refused => "it gives up by itself without a word".to_owned(),
+        None => "it does not answer any more".to_owned(),
     }
 }
 

@@ -59,6 +59,11 @@ impl Shrinker {
         &self.best
     }
 
+    /// Nothing smaller is looked for any more.
+    pub fn stop(&mut self) {
+        self.stage = Stage::Done;
+    }
+
     /// How many sendings it took.
     pub fn used(&self) -> usize {
         self.used

@@ -2,12 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use atspec_model::{at::Outcome, case::Context, judge::View, text};
+use atspec_model::{
+    at::{Heard, Outcome},
+    case::Context,
+    judge::View,
+    text,
+};
 
 use super::{
     Came,
     action::Input,
     case::{Open, open},
+    finding::kind,
     misfit,
 };
 
@@ -44,20 +50,26 @@ impl Told {
 
 fn answer(view: &View<'_>, step: usize, what: &str) -> Option<(String, String)> {
     let outcome = view.step(step)?.outcome()?;
-    Some((format!("{what}: {}", in_words(outcome)), String::new()))
+    let (verdict, line) = in_words(outcome);
+    // Identifiers make no other answer of it.
+    Some((kind(&format!("{what}: {verdict}")), line))
 }
 
-fn in_words(outcome: &Outcome) -> String {
-    let shown = |line: &[u8]| text::shortened(line, 40);
-    if let Some((line, _)) = &outcome.nothing {
-        return format!("nothing to do, `{}`", shown(line));
-    }
-    if outcome.claimed() {
-        return outcome.claim().map_or_else(String::new, |(line, _)| format!("success, `{}`", shown(line)));
-    }
-    match outcome.refusal.as_ref().or(outcome.failure.as_ref()) {
-        Some((line, _)) => format!("refused, `{}`", shown(line)),
-        None if outcome.answer.is_some() => "answered, without its result".to_owned(),
-        None => "no answer".to_owned(),
+/// What it came to, and the line that said so.
+fn in_words(outcome: &Outcome) -> (&'static str, String) {
+    let said = |heard: Option<&Heard>| {
+        heard.map_or_else(String::new, |(line, _)| format!("`{}`", text::shortened(line, 40)))
+    };
+    let refused = outcome.refusal.as_ref().or(outcome.failure.as_ref());
+    if outcome.nothing.is_some() {
+        ("nothing to do", said(outcome.nothing.as_ref()))
+    } else if outcome.claimed() {
+        ("success", said(outcome.claim()))
+    } else if refused.is_some() {
+        ("refused", said(refused))
+    } else if outcome.answer.is_some() {
+        ("answered, without its result", said(outcome.answer.as_ref()))
+    } else {
+        ("no answer", String::new())
     }
 }

@@ -29,6 +29,9 @@ use super::{
 };
 use crate::{bytes, measure, seat};
 
+/// How long a failure is made smaller: one that hangs the module costs seconds in each sending, one of a slow line even more.
+const SHRINKING: Duration = Duration::from_secs(45);
+
 /// Recordings of the last passing tries of a campaign that are kept.
 const RING: usize = 8;
 
@@ -109,9 +112,14 @@ async fn fuzz(
     let began = Instant::now();
     let over = |limit: Duration| began.elapsed() >= limit;
     let mut ring: VecDeque<Timeline> = VecDeque::new();
+    let mut shrinks_since: Option<Instant> = None;
     seat::drive(sitting, &lane.profile, id, &mut campaign, |campaign, tried| {
         if plan.fuzz_time.is_some_and(over) {
             campaign.enough();
+        }
+        shrinks_since = campaign.is_shrinking().then(|| shrinks_since.unwrap_or_else(Instant::now));
+        if shrinks_since.is_some_and(|since| since.elapsed() >= SHRINKING) {
+            campaign.small_enough();
         }
         if ring.len() == RING {
             ring.pop_front();
