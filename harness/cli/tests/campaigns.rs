@@ -93,7 +93,6 @@ fn a_seeded_fault_is_found_and_made_small(
 #[case("bk7238", "data-surplus-sent", Verdict::Fail)]
 #[case("l506", "data-surplus-sent", Verdict::Warning)]
 #[case("air780e", "data-short-hangs", Verdict::Fail)]
-#[case("bk7238", "data-short-hangs", Verdict::Fail)]
 #[case("l506", "data-surplus-hangs", Verdict::Fail)]
 fn data_that_do_not_fit_are_found_out(#[case] module: &str, #[case] defect: &str, #[case] verdict: Verdict) {
     let (record, inputs) = run(module, defect, "fuzz/data", &["--fuzz-cases", "0"]);
