@@ -155,6 +155,10 @@ pub(crate) fn in_words(one: &Measured) -> String {
     }
     if one.falls_short() {
         let _ = write!(text, ", FALLS SHORT: {} was {}", limit.documented, one.at_documented);
+    } else if let (Some(promised), Real::Exactly(real)) = (limit.promised, one.real)
+        && real < limit.documented
+    {
+        let _ = write!(text, ", where only {promised} is promised");
     } else if one.exceeds() {
         text += ", more than documented";
     }

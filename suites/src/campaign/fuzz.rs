@@ -210,7 +210,11 @@ impl<'p> Fuzz<'p> {
     /// A finding is complete.
     fn found(&mut self, trouble: Trouble) {
         let Trouble { input, seen, failed, done, shrinking, with_history } = trouble;
-        let Seen { judgement, timeline } = seen;
+        let Seen { mut judgement, timeline } = seen;
+        // What was seen once and then never again may be the bench's own doing: it is told, and fails nobody.
+        if failed == 0 {
+            judgement.verdict = judgement.verdict.min(Verdict::Warning);
+        }
         let kind = kind(&judgement.observed);
         // Made smaller, it may have turned out to be one that is known.
         let known = self.findings.iter_mut().find(|f| f.kind == kind && f.verdict == judgement.verdict);

@@ -57,6 +57,8 @@ pub struct Limit {
     pub documented: i64,
     /// Clauses of the document.
     pub cites: Vec<String>,
+    /// The most that is surely taken, where that is less: of several links a module may have only the usual one.
+    pub promised: Option<i64>,
     /// A larger number that stands in the document, and that no command line is long enough for.
     pub unreachable: Option<i64>,
     subject: Subject,
@@ -99,7 +101,7 @@ impl Measured {
         match (self.limit.end, self.real) {
             (_, Real::Nothing) => true,
             (_, Real::AtLeast(_)) => false,
-            (End::Max, Real::Exactly(real)) => real < self.limit.documented,
+            (End::Max, Real::Exactly(real)) => real < self.limit.promised.unwrap_or(self.limit.documented),
             (End::Min, Real::Exactly(real)) => real > self.limit.documented,
         }
     }
@@ -290,7 +292,10 @@ fn numbers(profile: &Profile, all: &mut Vec<Limit>) {
             if min > 0 {
                 all.push(number_limit(minimum(limit.clone(), subject(), min, max, cites.clone())));
             }
-            all.push(number_limit(maximum(limit, subject(), max, min, cites.clone())));
+            let usual = argument.default.as_ref().and_then(|value| value.parse().ok());
+            let promised = usual.filter(|_| name == "link");
+            let limit = number_limit(maximum(limit, subject(), max, min, cites.clone()));
+            all.push(Limit { promised, ..limit });
         }
     }
 }
@@ -418,6 +423,7 @@ fn maximum(name: String, subject: Subject, documented: i64, least: i64, cites: V
         end: End::Max,
         documented,
         cites,
+        promised: None,
         unreachable: None,
         subject,
         range: (least.min(documented), most),
@@ -431,6 +437,7 @@ fn minimum(name: String, subject: Subject, documented: i64, most: i64, cites: Ve
         end: End::Min,
         documented,
         cites,
+        promised: None,
         unreachable: None,
         subject,
         range: (0, most),
