@@ -90,6 +90,8 @@ enum Phase {
 struct Trouble {
     /// The smallest input so far.
     input: Input,
+    /// The one that it was made of.
+    whole: Option<Input>,
     /// Its verdict, in the recording that showed it best.
     seen: Seen,
     failed: usize,
@@ -209,7 +211,7 @@ impl<'p> Fuzz<'p> {
 
     /// A finding is complete.
     fn found(&mut self, trouble: Trouble) {
-        let Trouble { input, seen, failed, done, shrinking, with_history } = trouble;
+        let Trouble { input, seen, failed, done, shrinking, with_history, .. } = trouble;
         let Seen { mut judgement, timeline } = seen;
         // What was seen once and then never again may be the bench's own doing: it is told, and fails nobody.
         if failed == 0 {
@@ -268,8 +270,15 @@ impl<'p> Fuzz<'p> {
             return;
         }
         self.kinds.insert(kind(&came.judgement.observed), 0);
-        let trouble =
-            Trouble { input, seen: Seen::of(came), failed: 0, done: 0, shrinking: 0, with_history: false };
+        let trouble = Trouble {
+            input,
+            whole: None,
+            seen: Seen::of(came),
+            failed: 0,
+            done: 0,
+            shrinking: 0,
+            with_history: false,
+        };
         self.before = before;
         self.phase = Phase::Confirm(trouble);
     }
@@ -308,14 +317,16 @@ impl Campaign for Fuzz<'_> {
                 Phase::Flaky(trouble) => return Some(Next { input: trouble.input.clone(), fresh: false }),
                 Phase::Shrink(_, shrinker) => {
                     if let Some(input) = shrinker.smaller() {
-                        // What several things leave behind in the module must not decide for the next try.
-                        let fresh = input.actions.len() > 1;
+                        // What several things leave behind in the module must not decide for the next try, not even where
+                        // that leaves but one of them.
+                        let fresh = shrinker.began_with() > 1;
                         return Some(Next { input, fresh });
                     }
                 }
             }
             // The shrinking is over.
             if let Phase::Shrink(mut trouble, shrinker) = std::mem::replace(&mut self.phase, Phase::Idle) {
+                trouble.whole = Some(trouble.input);
                 trouble.input = shrinker.best().clone();
                 trouble.shrinking = shrinker.used();
                 self.phase = Phase::Again(trouble);
@@ -359,8 +370,18 @@ impl Campaign for Fuzz<'_> {
             }
             Phase::Again(mut trouble) => {
                 trouble.done += 1;
-                trouble.failed += usize::from(trouble.repeats(came));
-                if trouble.done < AGAIN { self.phase = Phase::Again(trouble) } else { self.found(trouble) }
+                if trouble.repeats(came) {
+                    trouble.failed += 1;
+                    trouble.seen = Seen::of(came);
+                }
+                if trouble.done < AGAIN {
+                    self.phase = Phase::Again(trouble);
+                } else if let Some(whole) = trouble.whole.take().filter(|_| trouble.failed == 0) {
+                    // It was made too small by something that it does not hold itself.
+                    self.phase = Phase::Again(Trouble { input: whole, done: 0, ..trouble });
+                } else {
+                    self.found(trouble);
+                }
             }
             Phase::Flaky(mut trouble) => {
                 trouble.done += 1;
