@@ -105,7 +105,11 @@ fn opening(cx: &Context<'_>, input: &Input) -> Vec<Step> {
     let receives = receives.or_else(|| input.actions.iter().any(reads).then_some(true));
     match receives {
         Some(true) => then(vec![Do(message_mode(1))], subscribed(cx, &topic(cx, "#"), 1)),
-        Some(false) => subscribed(cx, &topic(cx, "#"), 1),
+        // What was tried before may have left the module keeping its messages.
+        Some(false) => {
+            let printed = has(cx, "message-mode").then(|| Try(message_mode(0)));
+            then(printed.into_iter().collect(), subscribed(cx, &topic(cx, "#"), 1))
+        }
         None if alone => Vec::new(),
         None => connected(cx),
     }
