@@ -4,9 +4,11 @@
 //! the length means binds all the same: no PUBLISH with more or fewer bytes than declared, and a port that answers once all that
 //! was asked for has come.
 
+use std::time::Duration;
+
 use atspec_model::{
     case::{Context, Expect, Op, Step, Unmet},
-    judge::{Told, View},
+    judge::{StepView, Told, View},
     mqtt::{PacketType, Publish},
     profile::Known,
     text,
@@ -109,7 +111,7 @@ pub(crate) fn on_the_wire(cx: &Context<'_>, step: usize, one: &Publication) -> E
                 ));
             }
         }
-        let claimed = view.step(step).is_some_and(|step| step.claimed());
+        let claimed = view.step(step).is_some_and(StepView::claimed);
         if claimed && own == 0 && sent.len() >= len {
             return Err(Unmet::missing("success, and no PUBLISH"));
         }
@@ -168,7 +170,7 @@ fn gave_up_after(view: &View<'_>, first: usize) -> Option<f64> {
     let heard = matches!(word.what, What::Received { .. });
     let us = word.at_us.checked_sub(events.get(sent)?.at_us).filter(|_| heard)?;
     let factor = view.header.settings.clock_factor;
-    (factor > 0.0).then(|| us as f64 / 1e6 / factor)
+    (factor > 0.0).then(|| Duration::from_micros(us).as_secs_f64() / factor)
 }
 
 fn too_many(view: &View<'_>, first: usize, one: &Publication) -> String {

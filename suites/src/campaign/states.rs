@@ -86,10 +86,14 @@ impl State {
     }
 
     /// What a command must come to here, and where it leads; `None` where the module has no such command, or nothing to lose.
+    #[expect(
+        clippy::match_same_arms,
+        reason = "a table: a row for each command and state, in the order of a session"
+    )]
     pub(crate) fn next(self, profile: &Profile, what: Move) -> Option<(Demand, Self)> {
         use Demand::{Done, Refused, Unsaid};
         let has = |step: &str| profile.steps.contains_key(step);
-        if !what.step(profile).is_none_or(|step| has(step)) {
+        if !what.step(profile).is_none_or(has) {
             return None;
         }
         let opens = has("open");
