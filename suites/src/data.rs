@@ -5,7 +5,7 @@ use atspec_model::{
     mqtt::PacketType,
 };
 
-use crate::{publish::acknowledgements, words::*};
+use crate::{campaign::misfit, publish::acknowledgements, words::*};
 
 pub(crate) fn cases(cx: &Context<'_>) -> Vec<Case> {
     let t = topic(cx, "out");
@@ -77,7 +77,37 @@ pub(crate) fn cases(cx: &Context<'_>) -> Vec<Case> {
         ));
     }
     cases.extend(acknowledgements(cx, "publish-data", publish_data));
+    cases.extend(misfits(cx));
     cases
+}
+
+/// Data that are not of their declared length: what becomes of them is in no document, what the length means is.
+fn misfits(cx: &Context<'_>) -> Vec<Case> {
+    let of = |name: &str, asks: &str, declared: usize, data: Vec<u8>| {
+        let mut one = misfit::publication("publish-data", declared, &data);
+        one.topic = topic(cx, "out").as_bytes().into();
+        let connected = connected(cx);
+        let op = publish_data(&topic(cx, "out"), 1, &data).with("len", declared.to_string());
+        let step = connected.len();
+        misfit::is_misfit(cx, &one).then(|| {
+            case(&format!("publish-data/{name}"), asks, &[])
+                .steps(then(connected, misfit::steps(&one, op)))
+                .expect([misfit::on_the_wire(cx, step, &one)])
+        })
+    };
+    let fewer = of(
+        "fewer-bytes",
+        "while data are missing nothing is published, and the port answers once all have come",
+        40,
+        letters(10),
+    );
+    let more = of(
+        "more-bytes",
+        "what comes behind the last byte of data is no data, and the port answers afterwards",
+        10,
+        [letters(10), b"surplus".to_vec()].concat(),
+    );
+    fewer.into_iter().chain(more).collect()
 }
 
 /// A letter before and behind, so that losing the first or last byte shows.

@@ -1,10 +1,10 @@
 //! Command lines that are nearly a command: what they are taken for, and whether the port survives.
 
 use atspec_model::{
-    at::Item,
     case::{Case, Context, Expect, Op, Unmet},
-    judge::{Serial, View},
+    judge::View,
     mqtt::PacketType,
+    text,
 };
 
 use crate::words::*;
@@ -38,13 +38,9 @@ pub(crate) fn cases(cx: &Context<'_>) -> Vec<Case> {
 /// V.250, 5.3.1 and 5.7.1: what is no command is answered with ERROR.
 fn not_ok() -> Expect {
     Expect::new("no OK for a command that there is not", |view: &View<'_>| {
-        let told = view.steps.last().into_iter().flat_map(|step| &step.serial);
-        let mut lines = told.filter_map(|serial| match serial {
-            Serial::Printed { at, item: Item::Line(line), .. } => Some((*at, line)),
-            _ => None,
-        });
-        match lines.find(|(_, line)| line.as_slice() == b"OK") {
-            Some((at, _)) => Err(Unmet::at("`OK`", at)),
+        let told = view.steps.last().into_iter().flat_map(|step| &step.dialogues);
+        match told.filter_map(|told| told.outcome.answer.as_ref()).next() {
+            Some((line, at)) => Err(Unmet::at(format!("`{}`", text::visible(line)), *at)),
             None => Ok(()),
         }
     })

@@ -50,6 +50,10 @@ fn deviation(name: &str, module: &str) -> Result<Deviation, Failure> {
     let deviant = Deviant::load(text)
         .map_err(|why| Failure::usage(format!("the deviant `{name}` cannot be read: {why}")))?;
     if deviant.module != module {
+        // Its name may be that of a defect which any module can have.
+        if let Some(deviation) = bare(name) {
+            return Ok(deviation);
+        }
         return Err(Failure::usage(format!(
             "the deviant `{name}` is one of {}, not of {module}",
             deviant.module

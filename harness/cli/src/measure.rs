@@ -3,7 +3,7 @@
 use std::{fmt::Write as _, fs, path::Path};
 
 use atspec_model::{profile::Profile, timeline::Timeline, verdict::Verdict};
-use atspec_suites::campaign::measure::{End, Limit, Measure, Measured, Real, limits};
+use atspec_suites::campaign::measure::{End, Limit, Measure, Measured, Real, limits, unmeasured};
 use serde::Serialize;
 
 use crate::{
@@ -56,6 +56,7 @@ pub(crate) fn measure(args: &MeasureArgs) -> Result<u8, Failure> {
     let mut rows: Vec<Row<'_>> = Vec::new();
     for (profile, (measured, _)) in &results {
         text += &table(profile, measured);
+        text += &not_measured(profile, &selection);
         rows.extend(measured.iter().map(|one| row(&profile.name, one)));
     }
     let json = serde_json::to_string_pretty(&rows).map_err(Failure::bench)?;
@@ -125,6 +126,17 @@ pub(crate) fn table(profile: &Profile, all: &[Measured]) -> String {
     text
 }
 
+/// The documented limits that no try can measure, with the reason.
+fn not_measured(profile: &Profile, selection: &Selection) -> String {
+    let mut text = String::new();
+    for one in unmeasured(profile).into_iter().filter(|one| selection.takes(&one.name)) {
+        let (min, max) = one.range;
+        let why = one.why.unwrap_or("no way leads to it");
+        let _ = writeln!(text, "  not measured: {} {min} to {max}: {why}", one.name);
+    }
+    text
+}
+
 /// One measured limit in a line.
 pub(crate) fn in_words(one: &Measured) -> String {
     let end = if one.limit.end == End::Max { "at most" } else { "at least" };
@@ -132,6 +144,7 @@ pub(crate) fn in_words(one: &Measured) -> String {
     let unit = if limit.unit.is_empty() { String::new() } else { format!(" {}", limit.unit) };
     let real = match one.real {
         Real::AtLeast(n) if limit.unreachable.is_some() => format!("measured {n}"),
+        Real::AtLeast(n) if limit.is_all() => format!("measured {n}, beyond it nothing is said"),
         Real::Exactly(n) => format!("measured {n}"),
         Real::AtLeast(n) => format!("measured {n} and no end to it"),
         Real::Nothing => "nothing was taken".to_owned(),
@@ -142,6 +155,10 @@ pub(crate) fn in_words(one: &Measured) -> String {
     }
     if one.falls_short() {
         let _ = write!(text, ", FALLS SHORT: {} was {}", limit.documented, one.at_documented);
+    } else if let (Some(promised), Real::Exactly(real)) = (limit.promised, one.real)
+        && real < limit.documented
+    {
+        let _ = write!(text, ", where only {promised} is promised");
     } else if one.exceeds() {
         text += ", more than documented";
     }

@@ -9,6 +9,7 @@ use atspec_model::{
     verdict::Verdict,
 };
 use atspec_suites::campaign::{
+    FUZZ,
     action::{Action, Input, Publication, Reception},
     finding,
 };
@@ -68,6 +69,11 @@ fn payload(input: &Input) -> usize {
 #[case("air780e", "reboot-at-length=11", "fuzz/payload", 11)]
 #[case("air780e", "doubled-every64", "fuzz/payload", 1001)]
 #[case("air780e", "tail-of-before", "fuzz/received", 2)]
+#[case("bk7238", "tail-of-before", "fuzz/received", 2)]
+#[case("bk7238", "command-max-lower=1", "fuzz/payload", 231)]
+#[case("bk7238", "quote-after-backslash", "fuzz/payload", 2)]
+#[case("l506", "length-one-byte", "fuzz/payload", 256)]
+#[case("nt35e", "doubled-every64", "fuzz/payload", 1001)]
 #[case("air780e", "quote-after-backslash", "fuzz/payload", 2)]
 #[case("air780e", "topic-length-multiple=4", "fuzz/topic", 1)]
 #[case("air780e", "one-in-twenty", "fuzz/payload", 1)]
@@ -82,6 +88,89 @@ fn a_seeded_fault_is_found_and_made_small(
     assert!(matches!(record.verdict, Verdict::Fail | Verdict::Warning), "{told}");
     let small = |input: &Input| payload(input) == exactly || exactly <= 2 && payload(input) <= 2;
     assert!(inputs.iter().any(small), "{told}");
+    assert!(!record.message.contains("fails 0 of"), "{told}");
+}
+
+/// What is wrong with data that do not fit their length is found, on each module that asks for a length.
+#[rstest]
+#[case("bk7238", "data-short-sent", Verdict::Fail)]
+#[case("l506", "data-short-sent", Verdict::Warning)]
+#[case("air780e", "data-short-sent", Verdict::Warning)]
+#[case("bk7238", "data-surplus-sent", Verdict::Fail)]
+#[case("l506", "data-surplus-sent", Verdict::Warning)]
+#[case("air780e", "data-short-hangs", Verdict::Fail)]
+#[case("l506", "data-surplus-hangs", Verdict::Fail)]
+fn data_that_do_not_fit_are_found_out(#[case] module: &str, #[case] defect: &str, #[case] verdict: Verdict) {
+    let (record, inputs) = run(module, defect, "fuzz/data", &["--fuzz-cases", "0"]);
+    assert_eq!(record.verdict, verdict, "{} {:#?}", record.message, record.notes);
+    assert!(!inputs.is_empty(), "{:#?}", record.notes);
+}
+
+/// What no document says of such data is told: whether the module gives up, when, and what becomes of what is too much.
+#[test]
+fn what_becomes_of_data_that_do_not_fit_is_told() {
+    let told = |defect: &str| run("air780e", defect, "fuzz/data", &["--fuzz-cases", "0"]).0;
+    let faithful = told("");
+    assert_eq!(faithful.verdict, Verdict::Pass, "{} {:#?}", faithful.message, faithful.notes);
+    let says = |record: &CaseRecord, what: &str| record.notes.iter().any(|note| note.contains(what));
+    assert!(says(&faithful, "too few data: it gives up by itself with `ERROR`"), "{:#?}", faithful.notes);
+    assert!(says(&faithful, "s of the document's clock"), "{:#?}", faithful.notes);
+    assert!(says(&faithful, "the rest is carried out as a command"), "{:#?}", faithful.notes);
+    let patient = told("data-for-ever");
+    assert!(says(&patient, "takes the next command for data"), "{:#?}", patient.notes);
+}
+
+/// Commands in an order that the module's state does not allow, found and shrunk to those that it takes.
+#[rstest]
+#[case("air780e", "connect-too-early", 1)]
+#[case("air780e", "publish-too-early", 2)]
+#[case("air780e", "subscribe-too-early", 2)]
+#[case("air780e", "close-nothing", 2)]
+#[case("bk7238", "publish-too-early", 1)]
+#[case("l506", "close-nothing", 2)]
+fn a_wrong_state_is_found_with_the_fewest_commands(
+    #[case] module: &str,
+    #[case] defect: &str,
+    #[case] most: usize,
+) {
+    let (record, inputs) = run(module, defect, "fuzz/states", &["--fuzz-cases", "30"]);
+    assert_eq!(record.verdict, Verdict::Fail, "{} {:#?}", record.message, record.notes);
+    assert!(inputs.iter().any(|input| input.actions.len() <= most), "{inputs:?}");
+}
+
+/// The same seed makes the same inputs in the same order on the same module; another seed makes others.
+#[test]
+fn a_seed_makes_the_inputs() {
+    let inputs = |seed: &str, campaign: &str| {
+        let (record, _) = run("air780e", "", campaign, &["--seed", seed, "--fuzz-cases", "40"]);
+        let note = record.notes.iter().find_map(|note| note.split(", inputs ").nth(1).map(str::to_owned));
+        note.unwrap_or_else(|| panic!("no fingerprint: {record:?}"))
+    };
+    for (campaign, ..) in FUZZ {
+        let first = inputs("7", campaign);
+        assert_eq!(first, inputs("7", campaign), "{campaign}");
+        assert_ne!(first, inputs("8", campaign), "{campaign}");
+    }
+}
+
+/// An earlier finding that fails no more is told, with what to do about it.
+#[test]
+fn an_earlier_finding_that_is_mended_is_told() {
+    let dir = temp();
+    let out = dir.path().join("report");
+    let run = |port: &str| {
+        let mut command = atspec();
+        command.args(["run", "--module", "air780e", "--only", "fuzz/payload", "--fuzz-cases", "0"]);
+        let output = command.args(["--port", port, "--out"]).arg(&out).output().expect("the program starts");
+        let case = |record| if let Record::Case(case) = record { Some(case) } else { None };
+        let record = records(&out).into_iter().find_map(case);
+        record.unwrap_or_else(|| panic!("no case: {}", stdout(&output)))
+    };
+    assert_eq!(run("emulated:comma-splits").verdict, Verdict::Fail);
+    let mended = run("emulated");
+    assert_eq!(mended.verdict, Verdict::Pass, "{:?}", mended.notes);
+    let told = |note: &&String| note.contains("does not fail any more: delete the file");
+    assert!(mended.notes.iter().any(|note| told(&note)), "{:?}", mended.notes);
 }
 
 /// One byte value altered, for each of thirty chosen ones.

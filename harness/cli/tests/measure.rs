@@ -2,6 +2,9 @@
 
 mod common;
 
+use atspec_fixtures::PROFILES;
+use atspec_model::profile::Profile;
+use atspec_suites::campaign::measure::{limits, unmeasured};
 use common::{atspec, run, stdout};
 use rstest::rstest;
 use serde_json::Value;
@@ -29,6 +32,12 @@ fn measure(module: &str, defect: &str, only: &str) -> (Vec<Value>, Option<i32>) 
 #[case("air780e", "qos-three", "publish.qos", "max", 3)]
 #[case("l506", "topic-cut=40", "publish.topic", "max", 40)]
 #[case("l506", "publish-max-lower=100", "publish.payload", "max", 156)]
+#[case("l506", "long-topic-lost=40", "received.topic", "max", 40)]
+#[case("air780e", "length-one-byte", "publish.payload", "max", 255)]
+#[case("l506", "length-one-byte", "publish.payload", "max", 255)]
+#[case("l506", "data-max-lower=1", "publish-data.payload", "max", 1359)]
+#[case("bk7238", "data-max-higher", "publish-data.payload", "max", 513)]
+#[case("l506", "printed-cut=1359", "received.payload", "max", 1359)]
 #[case("bk7238", "command-max-lower=10", "command line", "max", 246)]
 #[case("bk7238", "will-message-cut=20", "configure.will_message", "max", 20)]
 #[case("bk7238", "client-cut=23", "configure.client", "max", 23)]
@@ -47,6 +56,41 @@ fn a_hidden_limit_is_found_exactly(
     let range = u64::try_from(documented.max(hidden) * 4).expect("positive");
     assert!(sendings <= 2 * i64::from(range.ilog2()) + 5, "{row}");
     assert_eq!(code, Some(i32::from(hidden < documented)), "{row}");
+}
+
+/// No documented limit is passed over in silence: each is measured, or `atspec measure` says why it is not.
+#[test]
+fn every_documented_limit_is_measured_or_has_a_reason() {
+    for (name, source) in PROFILES {
+        let profile = Profile::load(source).expect("without mistakes");
+        let measured: Vec<String> = limits(&profile).into_iter().map(|limit| limit.name).collect();
+        for one in unmeasured(&profile) {
+            assert!(one.why.is_some(), "{name}: {one:?}");
+            assert!(!measured.contains(&one.name), "{name}: {one:?} is measured");
+        }
+        let excused: Vec<String> = unmeasured(&profile).into_iter().map(|one| one.name).collect();
+        for (key, argument) in
+            profile.arguments.iter().filter(|(_, a)| a.range.is_some() || a.length.is_some())
+        {
+            let alone = key.rsplit('.').next().expect("a name");
+            let own =
+                |name: &String| name == key || !key.contains('.') && name.ends_with(&format!(".{alone}"));
+            assert!(measured.iter().chain(&excused).any(own), "{name}: {key} {argument:?}");
+        }
+    }
+}
+
+/// The limits of what is not a payload: places of the cache, links, packet ids, topics of messages, texts that show nowhere.
+#[rstest]
+#[case("l506", "read-message.slot", 3)]
+#[case("l506", "received.topic", 64)]
+#[case("nt35e", "subscribe.id", 65535)]
+#[case("nt35e", "open.link", 4)]
+#[case("bk7238", "configure.path", 32)]
+fn what_a_document_limits_is_measured(#[case] module: &str, #[case] limit: &str, #[case] max: i64) {
+    let (rows, code) = measure(module, "", limit);
+    let row = rows.iter().find(|row| row["end"] == "max").unwrap_or_else(|| panic!("{rows:?}"));
+    assert_eq!((&row["measured"], code), (&Value::from(max), Some(0)), "{row}");
 }
 
 #[test]

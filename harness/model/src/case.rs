@@ -218,6 +218,8 @@ impl Op {
             .collect::<Result<_, _>>()?;
         if let (Some(last), Some(line)) = (spoken.last_mut(), &self.line) {
             last.line.clone_from(line);
+            // What such a line says is nobody's to know, so any line of its kind may answer it.
+            last.said.clear();
         }
         Ok(spoken)
     }
@@ -268,6 +270,17 @@ fn inverse(name: &str) -> &str {
     }
 }
 
+/// Data after a prompt, against their declared length.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fit {
+    /// As many as declared, or no length is declared.
+    Whole,
+    /// Fewer: the module waits for the rest.
+    Short,
+    /// More: what follows the last that was declared is no data any more.
+    Long,
+}
+
 /// An exchange with its values filled in.
 #[derive(Debug, Clone)]
 pub struct Spoken<'p> {
@@ -284,6 +297,19 @@ pub struct Spoken<'p> {
 }
 
 impl<'p> Spoken<'p> {
+    /// Data against the length that the command declares for them.
+    pub fn fit(&self) -> Fit {
+        let declared =
+            self.said.get("len").and_then(|len| std::str::from_utf8(len).ok()?.parse::<usize>().ok());
+        let sent = self.data.as_ref().map(Vec::len).filter(|_| self.exchange.data_end.is_empty());
+        match (declared, sent) {
+            (Some(declared), Some(_)) if self.starved && declared > 0 => Fit::Short,
+            (Some(declared), Some(sent)) if sent < declared => Fit::Short,
+            (Some(declared), Some(sent)) if sent > declared => Fit::Long,
+            _ => Fit::Whole,
+        }
+    }
+
     /// The command that only asks whether the port still answers.
     pub fn probe(profile: &'p Profile) -> Option<Self> {
         Op::new("probe").exchanges(profile).ok()?.into_iter().next()

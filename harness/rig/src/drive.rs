@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, ops::Range, time::Duration};
 
 use atspec_model::{
     at::{Dialogue, LineTemplate, Outcome, Read, Reader, Stage},
-    case::{Await, Case, Op, Spoken, Step},
+    case::{Await, Case, Fit, Op, Spoken, Step},
     judge::{acknowledgement, formless, prompt_of},
     mqtt::PacketType,
     partner::{Action, Command, Rule},
@@ -475,9 +475,12 @@ impl<'p> Driver<'p> {
             };
             let watched = watched.map(|ms| self.settings.scaled_us(ms));
             let waited_ms = match stage {
-                Stage::Result => result,
-                // A command without its data gives up by itself.
+                // A command without all of its data gives up by itself, if ever.
                 Stage::Answer if one.starved => time.answer + one.exchange.patience.unwrap_or(0),
+                Stage::Answer | Stage::Result if one.fit() == Fit::Short => {
+                    time.answer.max(result) + one.exchange.patience.unwrap_or(0)
+                }
+                Stage::Result => result,
                 _ => time.answer,
             };
             let wait_us = watched.unwrap_or_else(|| self.settings.deadline_us(waited_ms));

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use atspec_model::text::serde_visible;
 use serde::{Deserialize, Serialize};
 
+use super::states::Move;
+
 /// Any bytes, readable in files.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -62,6 +64,11 @@ pub enum Action {
         /// Its value.
         value: i64,
     },
+    /// A command in its plainest form, of which the model of the module's state knows what it must come to.
+    Move {
+        /// Which.
+        what: Move,
+    },
     /// A command line as it stands, without its end.
     Line {
         /// The profile's step whose command it resembles.
@@ -117,6 +124,13 @@ fn is_false(value: &bool) -> bool {
     !value
 }
 
+impl Action {
+    /// The move that it is, if it is one.
+    pub fn as_move(&self) -> Option<Move> {
+        if let Self::Move { what } = self { Some(*what) } else { None }
+    }
+}
+
 impl Input {
     /// One thing alone.
     pub fn one(action: Action) -> Self {
@@ -147,7 +161,7 @@ impl Input {
                 Action::Subscribe { topic, .. } | Action::Unsubscribe { topic } => others.push(&mut topic.0),
                 Action::Connect { values, .. } => others.extend(values.values_mut().map(|v| &mut v.0)),
                 Action::Line { line, .. } => others.push(&mut line.0),
-                Action::Number { .. } => {}
+                Action::Number { .. } | Action::Move { .. } => {}
             }
         }
         payloads.extend(others);

@@ -9,7 +9,9 @@ use atspec_model::{
 
 use super::{
     action::{Action, Input, Publication, Reception},
+    misfit,
     promise::{self, Promise},
+    states::{self, Demand, Move, State},
     way,
 };
 use crate::{number, words::*};
@@ -22,25 +24,19 @@ struct Due {
     promise: Promise,
 }
 
+/// Something of which no document says what it comes to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Open {
+    /// What this step is answered with, and what it is, in words.
+    Answer(usize, String),
+    /// What becomes of data that do not fit their length; they are sent in this step.
+    Misfit(usize, Publication),
+}
+
 /// The case of an input, and how many of its first steps open the session.
 pub fn case(cx: &Context<'_>, id: &str, input: &Input) -> (Case, usize) {
-    let opening = opening(cx, input);
-    let opened = opening.len();
-    let mut made = Making {
-        cx,
-        steps: opening,
-        due: Vec::new(),
-        expect: Vec::new(),
-        printed: Vec::new(),
-        acknowledged: 0,
-    };
-    for action in &input.actions {
-        made.add(action);
-    }
-    let storm = |action: &Action| matches!(action, Action::Receive(message) if message.at_once);
-    if input.actions.iter().any(storm) {
-        made.all_received();
-    }
+    let made = made(cx, input);
+    let opened = made.opened;
     let Making { steps, due, mut expect, printed: messages, .. } = made;
     expect.extend(beyond_limits(cx, &due));
     if !due.is_empty() {
@@ -52,6 +48,35 @@ pub fn case(cx: &Context<'_>, id: &str, input: &Input) -> (Case, usize) {
     let mut case = crate::words::case(id, &asks(input), &[]).steps(steps).expect(expect);
     number(&mut case);
     (case, opened)
+}
+
+/// What an input does of which no document says what it comes to.
+pub fn open(cx: &Context<'_>, input: &Input) -> Vec<Open> {
+    made(cx, input).open
+}
+
+fn made<'c, 'p>(cx: &'c Context<'p>, input: &Input) -> Making<'c, 'p> {
+    let opening = opening(cx, input);
+    let mut made = Making {
+        cx,
+        opened: opening.len(),
+        steps: opening,
+        due: Vec::new(),
+        expect: Vec::new(),
+        printed: Vec::new(),
+        acknowledged: 0,
+        open: Vec::new(),
+    };
+    let moves = input.actions.iter().filter_map(Action::as_move);
+    made.moves(&moves.collect::<Vec<Move>>());
+    for action in &input.actions {
+        made.add(action);
+    }
+    let storm = |action: &Action| matches!(action, Action::Receive(message) if message.at_once);
+    if input.actions.iter().any(storm) {
+        made.all_received();
+    }
+    made
 }
 
 /// The requirement in words.
@@ -72,13 +97,19 @@ fn opening(cx: &Context<'_>, input: &Input) -> Vec<Step> {
         _ => None,
     });
     let alone = input.actions.iter().all(|action| match action {
-        Action::Connect { .. } => true,
+        Action::Connect { .. } | Action::Move { .. } => true,
         Action::Number { step, .. } => !way::in_session(step),
         _ => false,
     });
+    let reads = |action: &Action| matches!(action, Action::Number { step, .. } if step == "read-message");
+    let receives = receives.or_else(|| input.actions.iter().any(reads).then_some(true));
     match receives {
         Some(true) => then(vec![Do(message_mode(1))], subscribed(cx, &topic(cx, "#"), 1)),
-        Some(false) => subscribed(cx, &topic(cx, "#"), 1),
+        // What was tried before may have left the module keeping its messages.
+        Some(false) => {
+            let printed = has(cx, "message-mode").then(|| Try(message_mode(0)));
+            then(printed.into_iter().collect(), subscribed(cx, &topic(cx, "#"), 1))
+        }
         None if alone => Vec::new(),
         None => connected(cx),
     }
@@ -87,8 +118,11 @@ fn opening(cx: &Context<'_>, input: &Input) -> Vec<Step> {
 /// A case in the making.
 struct Making<'c, 'p> {
     cx: &'c Context<'p>,
+    /// How many steps open the session.
+    opened: usize,
     steps: Vec<Step>,
     due: Vec<Due>,
+    open: Vec<Open>,
     expect: Vec<Expect>,
     printed: Vec<(String, Vec<u8>, bool)>,
     /// Messages that the module has to acknowledge.
@@ -115,6 +149,8 @@ impl Making<'_, '_> {
                 self.hang_up();
             }
             Action::Number { step, argument, value } => self.number(step, argument, *value),
+            // They depend on each other, and were made together.
+            Action::Move { .. } => {}
             Action::Line { step, line } => {
                 self.steps.push(Try(Op { line: Some(line.0.clone()), ..plain_op(step) }));
                 self.steps.push(Probe);
@@ -122,9 +158,31 @@ impl Making<'_, '_> {
         }
     }
 
+    /// Every place of the cache is filled, one is read, and what is left is taken out.
+    fn read_place(&mut self, argument: &str, value: &str) {
+        let places = self.cx.profile.behaviour.cache.unwrap_or(1);
+        for n in 0..places {
+            self.steps.push(other_publishes(&topic(self.cx, "t"), 0, format!("kept {n}")));
+        }
+        self.steps.push(Wait(Await::Messages(places)));
+        self.steps.push(Beyond(Op::new("read-message").with(argument, value)));
+        if has(self.cx, "read-messages") {
+            self.steps.push(Try(read_messages()));
+        }
+    }
+
     fn hang_up(&mut self) {
+        self.hang_up_by(None);
+    }
+
+    /// The end of a connection, by this link.
+    fn hang_up_by(&mut self, link: Option<&str>) {
         for step in ["disconnect", "close"].into_iter().filter(|step| has(self.cx, step)) {
-            self.steps.push(Try(Op::new(step)));
+            let op = Op::new(step);
+            self.steps.push(Try(match link {
+                Some(link) => op.with("link", link),
+                None => op,
+            }));
         }
         // Seen to be closed, the connection need not be waited out before the next try.
         if has(self.cx, "disconnect") {
@@ -132,7 +190,46 @@ impl Making<'_, '_> {
         }
     }
 
+    /// Several commands, each judged by what the state has that those before it lead to.
+    fn moves(&mut self, moves: &[Move]) {
+        if moves.is_empty() {
+            return;
+        }
+        self.steps.extend(session(self.cx).configured());
+        for (n, (what, state, demand, next)) in states::walk(self.cx.profile, moves).into_iter().enumerate() {
+            let payload = format!("number {n}").into_bytes();
+            let step = self.steps.len();
+            self.steps.extend(what.steps(self.cx, demand, next, &payload));
+            let told = demand == Demand::Unsaid && state != State::Unknown;
+            if let Some(name) = what.step(self.cx.profile).filter(|_| told) {
+                self.open.push(Open::Answer(step, format!("{name} {}", state.name())));
+            }
+            let ends = |step: &&Step| **step == Wait(Await::Closed);
+            if demand == Demand::Done && self.steps.last().as_ref().is_some_and(ends) {
+                self.expect.push(closed(self.steps.len() - 1));
+            }
+            if what == Move::Publish {
+                let promise = if demand == Demand::Done { Promise::Kept } else { Promise::Exact };
+                let by = what.step(self.cx.profile).unwrap_or_default().to_owned();
+                let (topic, payload) = (b"t".as_slice().into(), payload.as_slice().into());
+                let publication = Publication { by, topic, qos: 1, payload, ..Publication::default() };
+                self.due.push(Due { step, publication, promise });
+            }
+        }
+    }
+
+    /// Data that are not of their declared length.
+    fn misfit(&mut self, one: &Publication) {
+        let step = self.steps.len();
+        self.open.push(Open::Misfit(step, one.clone()));
+        self.steps.extend(misfit::steps(one, publish_op(one)));
+        self.expect.push(misfit::on_the_wire(self.cx, step, one));
+    }
+
     fn publish(&mut self, publication: &Publication) {
+        if misfit::is_misfit(self.cx, publication) {
+            return self.misfit(publication);
+        }
         let promise = promise::of_publication(self.cx, publication);
         let op = publish_op(publication);
         let step = self.steps.len();
@@ -206,13 +303,18 @@ impl Making<'_, '_> {
             let own = commands.iter().position(|op| op.step == name).unwrap_or(0);
             let count = if shown { commands.len() } else { own + 1 };
             self.steps.extend(commands.into_iter().take(count).map(Beyond));
-            self.hang_up();
+            let given = (argument == "link").then_some(value.as_str());
+            self.hang_up_by(given);
             return;
+        }
+        if step == "read-message" {
+            return self.read_place(argument, &value);
         }
         let t = topic(self.cx, "t");
         let op = match step {
-            "publish" => publish(&t, 0, "x"),
-            "publish-data" => publish_data(&t, 0, "x"),
+            // Only an acknowledged publication has an identifier.
+            "publish" => publish(&t, u8::from(argument == "id"), "x"),
+            "publish-data" => publish_data(&t, u8::from(argument == "id"), "x"),
             "subscribe" => subscribe(&t, 0),
             other => Op::new(other),
         };
@@ -245,6 +347,17 @@ fn publish_op(one: &Publication) -> Op {
 fn filter_op(step: &str, topic: &[u8]) -> Op {
     let op = Op::new(step).with("topic", topic);
     if step == "subscribe" { op.with("qos", "0") } else { op }
+}
+
+/// The connection ended where a step waits for that.
+fn closed(step: usize) -> Expect {
+    Expect::new("the TCP connection closed", move |view| {
+        let waited = view.step(step).map(|seen| seen.silences.first());
+        match waited.flatten() {
+            Some((at, ..)) => Err(Unmet::at("it stayed open", *at)),
+            None => Ok(()),
+        }
+    })
 }
 
 /// Taking more than a documented limit only warns, whole as it may arrive.

@@ -68,9 +68,15 @@ pub fn of(way: &Way, sent: &[u8], came: &Came<'_>) -> Fate {
         _ if wedged(&view, came) => Fate::Wedged,
         Some(value) if value == sent => Fate::Kept,
         Some(value) => Fate::Altered(Bytes(value)),
+        None if answered && !shows(way) => Fate::Kept,
         None if answered => Fate::Lost,
         None => Fate::Refused,
     }
+}
+
+/// Whether what goes this way can be seen anywhere.
+fn shows(way: &Way) -> bool {
+    !matches!(way, Way::Field(name) if !super::way::FIELDS.contains(&name.as_str()))
 }
 
 /// Whether a number was taken, and stands where it can be seen.
@@ -85,7 +91,7 @@ pub fn of_number(input: &Input, came: &Came<'_>) -> Fate {
         view.steps.iter().rfind(own).is_some_and(|s| {
             !s.dialogues.is_empty() && s.dialogues.iter().all(|told| told.outcome.succeeded())
         });
-    match shown(&view, step, argument) {
+    match shown(&view, step, argument, *value, own) {
         // What stands in CONNECT then is left from before.
         Some(_) if !taken && super::way::shown_in_connect(argument) => Fate::Refused,
         Some(seen) if seen == *value => Fate::Kept,
@@ -99,11 +105,23 @@ pub fn of_number(input: &Input, came: &Came<'_>) -> Fate {
 /// Whether a number can be seen on the wire.
 fn is_shown(step: &str, argument: &str) -> bool {
     super::way::shown_in_connect(argument)
-        || matches!((step, argument), ("publish" | "publish-data", "qos" | "retain") | ("subscribe", "qos"))
+        || matches!(
+            (step, argument),
+            ("publish" | "publish-data", "qos" | "retain" | "id")
+                | ("subscribe", "qos" | "id")
+                | ("read-message", "slot")
+        )
 }
 
-/// A number as it stands on the wire.
-fn shown(view: &View<'_>, step: &str, argument: &str) -> Option<i64> {
+/// A number as it stands on the wire, or as its effect tells.
+fn shown(
+    view: &View<'_>,
+    step: &str,
+    argument: &str,
+    asked: i64,
+    own: impl Fn(&&StepView) -> bool,
+) -> Option<i64> {
+    let id = |kind: PacketType| view.from_module(kind).find_map(|p| p.packet.id()).map(i64::from);
     let connect = || view.from_module(PacketType::Connect).last()?.packet.as_connect();
     let publish = || view.from_module(PacketType::Publish).find_map(|p| p.packet.as_publish());
     Some(match (step, argument) {
@@ -115,6 +133,16 @@ fn shown(view: &View<'_>, step: &str, argument: &str) -> Option<i64> {
                 _ => None,
             })?
         }
+        ("publish" | "publish-data", "id") => id(PacketType::Publish)?,
+        ("subscribe", "id") => id(PacketType::Subscribe)?,
+        // A place that holds a message gives it; every one is filled before.
+        ("read-message", _) => {
+            let own = view.steps.iter().rfind(own)?;
+            let given = view.messages.iter().any(|m| (own.begin..own.end).contains(&m.at));
+            given.then_some(asked)?
+        }
+        // It shows in that there is a connection at all.
+        (_, "link") => connect().map(|_| asked)?,
         (_, "keepalive") => i64::from(connect()?.keep_alive),
         (_, "clean") => i64::from(connect()?.clean_session()),
         (_, "disable_clean") => i64::from(!connect()?.clean_session()),

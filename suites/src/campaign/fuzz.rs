@@ -16,6 +16,7 @@ use super::{
     generate::{Generator, Kind},
     shrink::Shrinker,
     sweep,
+    tell::Told,
 };
 
 /// How often the smallest input is done again, to tell how often it fails.
@@ -43,6 +44,8 @@ pub struct Counts {
     pub unclear: usize,
     /// Sendings in all.
     pub sendings: usize,
+    /// A fingerprint of the inputs and their order (FNV-1a): the same seed gives the same on the same module.
+    pub inputs: u64,
 }
 
 /// The campaign.
@@ -57,6 +60,10 @@ pub struct Fuzz<'p> {
     findings: Vec<Finding>,
     kinds: BTreeMap<String, usize>,
     counts: Counts,
+    told: Told,
+    /// Findings of earlier runs by their files, in the order in which they are tried, and those of them that fail no more.
+    earlier: VecDeque<String>,
+    healed: Vec<String>,
 }
 
 /// What the last input is for.
@@ -83,6 +90,8 @@ enum Phase {
 struct Trouble {
     /// The smallest input so far.
     input: Input,
+    /// The one that it was made of.
+    whole: Option<Input>,
     /// Its verdict, in the recording that showed it best.
     seen: Seen,
     failed: usize,
@@ -100,7 +109,13 @@ struct Seen {
 
 impl<'p> Fuzz<'p> {
     /// A campaign of a kind over a module: first what was found before, then the sweep, then so many that are drawn.
-    pub fn new(profile: &'p Profile, kind: Kind, seed: u64, before: Vec<Input>, cases: usize) -> Self {
+    pub fn new(
+        profile: &'p Profile,
+        kind: Kind,
+        seed: u64,
+        before: Vec<(String, Input)>,
+        cases: usize,
+    ) -> Self {
         let bindings =
             atspec_model::timeline::Bindings { topic: "At/abcdefgh".to_owned(), ..Default::default() };
         let cx = atspec_model::case::Context { profile, bindings: &bindings };
@@ -108,11 +123,14 @@ impl<'p> Fuzz<'p> {
             Kind::Payloads => sweep::payloads(&cx),
             Kind::Topics => sweep::topics(&cx),
             Kind::Messages => sweep::messages(&cx),
+            Kind::Data => sweep::data(&cx),
+            Kind::States => sweep::states(profile),
             Kind::Lines | Kind::Sequences => Vec::new(),
         };
+        let (earlier, before): (VecDeque<String>, Vec<Input>) = before.into_iter().unzip();
         let waiting: VecDeque<Input> = before.into_iter().chain(swept).collect();
         let generator = Some(Generator::new(profile, kind, seed));
-        Self::over(profile, waiting, generator, cases)
+        Self { earlier, ..Self::over(profile, waiting, generator, cases) }
     }
 
     /// Only these inputs.
@@ -136,6 +154,9 @@ impl<'p> Fuzz<'p> {
             findings: Vec::new(),
             kinds: BTreeMap::new(),
             counts: Counts::default(),
+            told: Told::default(),
+            earlier: VecDeque::new(),
+            healed: Vec::new(),
         }
     }
 
@@ -145,9 +166,31 @@ impl<'p> Fuzz<'p> {
         self.left = 0;
     }
 
+    /// Whether a failure is being made smaller.
+    pub fn is_shrinking(&self) -> bool {
+        matches!(self.phase, Phase::Shrink(..))
+    }
+
+    /// What is being made smaller is small enough, since that has taken long.
+    pub fn small_enough(&mut self) {
+        if let Phase::Shrink(_, shrinker) = &mut self.phase {
+            shrinker.stop();
+        }
+    }
+
     /// What was found so far.
     pub fn findings(&self) -> &[Finding] {
         &self.findings
+    }
+
+    /// What was seen where no document says anything.
+    pub fn told(&self) -> &Told {
+        &self.told
+    }
+
+    /// The files of earlier findings that did not fail any more.
+    pub fn healed(&self) -> &[String] {
+        &self.healed
     }
 
     /// How much was done so far.
@@ -168,8 +211,12 @@ impl<'p> Fuzz<'p> {
 
     /// A finding is complete.
     fn found(&mut self, trouble: Trouble) {
-        let Trouble { input, seen, failed, done, shrinking, with_history } = trouble;
-        let Seen { judgement, timeline } = seen;
+        let Trouble { input, seen, failed, done, shrinking, with_history, .. } = trouble;
+        let Seen { mut judgement, timeline } = seen;
+        // What was seen once and then never again may be the bench's own doing: it is told, and fails nobody.
+        if failed == 0 {
+            judgement.verdict = judgement.verdict.min(Verdict::Warning);
+        }
         let kind = kind(&judgement.observed);
         // Made smaller, it may have turned out to be one that is known.
         let known = self.findings.iter_mut().find(|f| f.kind == kind && f.verdict == judgement.verdict);
@@ -199,6 +246,13 @@ impl<'p> Fuzz<'p> {
     fn driven(&mut self, input: Input, came: &Came<'_>) {
         self.counts.tried += 1;
         self.counts.succeeded += usize::from(succeeded(came));
+        self.counts.inputs = fingerprint(self.counts.inputs, &input);
+        self.told.learn(&input, came);
+        if let Some(file) = self.earlier.pop_front()
+            && matches!(came.judgement.verdict, Verdict::Pass | Verdict::Skipped)
+        {
+            self.healed.push(file);
+        }
         let before = self.before.replace(input.clone());
         match came.judgement.verdict {
             Verdict::Pass | Verdict::Skipped => return,
@@ -216,8 +270,15 @@ impl<'p> Fuzz<'p> {
             return;
         }
         self.kinds.insert(kind(&came.judgement.observed), 0);
-        let trouble =
-            Trouble { input, seen: Seen::of(came), failed: 0, done: 0, shrinking: 0, with_history: false };
+        let trouble = Trouble {
+            input,
+            whole: None,
+            seen: Seen::of(came),
+            failed: 0,
+            done: 0,
+            shrinking: 0,
+            with_history: false,
+        };
         self.before = before;
         self.phase = Phase::Confirm(trouble);
     }
@@ -256,14 +317,16 @@ impl Campaign for Fuzz<'_> {
                 Phase::Flaky(trouble) => return Some(Next { input: trouble.input.clone(), fresh: false }),
                 Phase::Shrink(_, shrinker) => {
                     if let Some(input) = shrinker.smaller() {
-                        // What several things leave behind in the module must not decide for the next try.
-                        let fresh = input.actions.len() > 1;
+                        // What several things leave behind in the module must not decide for the next try, not even where
+                        // that leaves but one of them.
+                        let fresh = shrinker.began_with() > 1;
                         return Some(Next { input, fresh });
                     }
                 }
             }
             // The shrinking is over.
             if let Phase::Shrink(mut trouble, shrinker) = std::mem::replace(&mut self.phase, Phase::Idle) {
+                trouble.whole = Some(trouble.input);
                 trouble.input = shrinker.best().clone();
                 trouble.shrinking = shrinker.used();
                 self.phase = Phase::Again(trouble);
@@ -307,8 +370,18 @@ impl Campaign for Fuzz<'_> {
             }
             Phase::Again(mut trouble) => {
                 trouble.done += 1;
-                trouble.failed += usize::from(trouble.repeats(came));
-                if trouble.done < AGAIN { self.phase = Phase::Again(trouble) } else { self.found(trouble) }
+                if trouble.repeats(came) {
+                    trouble.failed += 1;
+                    trouble.seen = Seen::of(came);
+                }
+                if trouble.done < AGAIN {
+                    self.phase = Phase::Again(trouble);
+                } else if let Some(whole) = trouble.whole.take().filter(|_| trouble.failed == 0) {
+                    // It was made too small by something that it does not hold itself.
+                    self.phase = Phase::Again(Trouble { input: whole, done: 0, ..trouble });
+                } else {
+                    self.found(trouble);
+                }
             }
             Phase::Flaky(mut trouble) => {
                 trouble.done += 1;
@@ -336,6 +409,13 @@ fn simplest(mut trouble: Trouble) -> Trouble {
         }
     }
     trouble
+}
+
+/// The fingerprint of all inputs before, and of this one.
+fn fingerprint(before: u64, input: &Input) -> u64 {
+    let start = if before == 0 { 0xcbf2_9ce4_8422_2325 } else { before };
+    let bytes = input.to_json().into_bytes();
+    bytes.iter().fold(start, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 /// Whether anything behind the opening was answered with success, or printed.

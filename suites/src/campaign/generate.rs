@@ -13,7 +13,9 @@ use proptest::{
 
 use super::{
     action::{Action, Input, Publication, Reception},
+    misfit,
     promise::{self, Promise},
+    states::{self, MOVES},
     sweep::{self, TOKENS},
 };
 use crate::words::{letters, longest_payload};
@@ -31,6 +33,10 @@ pub enum Kind {
     Lines,
     /// Several things in any order.
     Sequences,
+    /// Data that do not fit the length which is declared for them.
+    Data,
+    /// Commands in any order, in any state.
+    States,
 }
 
 /// Draws one input after the other.
@@ -90,12 +96,22 @@ impl<'p> Generator<'p> {
             Kind::Topics => publication(&cx, b"x", Some(text), &mut choose),
             Kind::Messages => message(&cx, text, &mut choose),
             Kind::Lines => line(&cx, text, &mut choose),
+            Kind::Data => data(&cx, text, &mut choose),
+            Kind::States => Some(Action::Move { what: MOVES[choose(MOVES.len())] }),
             Kind::Sequences => match choose(3) {
                 0 => message(&cx, text, &mut choose),
                 1 => publication(&cx, b"x", Some(text), &mut choose),
                 _ => publication(&cx, text, None, &mut choose),
             },
         };
+        if self.kind == Kind::States {
+            // Mostly a way that leads somewhere, or nothing but refusals would be seen.
+            let ways = states::all(self.profile);
+            let way =
+                ways.get(choose_way(drawn, ways.len()))?.iter().map(|what| Action::Move { what: *what });
+            let more = drawn.choices.iter().take(5).filter_map(|_| action(Kind::States, b""));
+            return Some(Input { actions: way.chain(more).collect() });
+        }
         let several = matches!(self.kind, Kind::Sequences)
             || self.kind == Kind::Messages && drawn.choices[7].is_multiple_of(3);
         let mut actions: Vec<Action> = if several {
@@ -114,6 +130,11 @@ impl<'p> Generator<'p> {
         }
         (!actions.is_empty()).then_some(Input { actions })
     }
+}
+
+fn choose_way(drawn: &Drawn, of: usize) -> usize {
+    let seed = drawn.texts.iter().flatten().fold(0_usize, |sum, byte| sum * 31 % 65_521 + usize::from(*byte));
+    seed % of.max(1)
 }
 
 /// Lengths around the module's limits, all of them together.
@@ -177,6 +198,32 @@ fn publication(
     sendable(cx, one).map(Action::Publish)
 }
 
+/// A publication of which the data are more, or fewer, than it declares.
+fn data(cx: &Context<'_>, text: &[u8], choose: &mut impl FnMut(usize) -> usize) -> Option<Action> {
+    let steps: Vec<&str> = sweep::steps(cx.profile).filter(|step| cx.profile.takes(step, "len")).collect();
+    let step = *steps.get(choose(steps.len()))?;
+    let max = longest_payload(cx, step).unwrap_or(1024);
+    let most = [12, 300, max][choose(3)].min(max);
+    let len = 1 + choose(most);
+    let data = if choose(2) == 0 {
+        letters(choose(len))
+    } else {
+        [letters(len), surplus(cx, text, choose)].concat()
+    };
+    let one = misfit::publication(step, len, &data);
+    misfit::is_misfit(cx, &one).then_some(Action::Publish(one))
+}
+
+/// What comes behind data that are complete: never a command of which nobody knows what it does.
+fn surplus(cx: &Context<'_>, text: &[u8], choose: &mut impl FnMut(usize) -> usize) -> Vec<u8> {
+    match choose(4) {
+        0 => misfit::as_command(cx),
+        1 => b"\r\n".to_vec(),
+        2 => [plain(text).as_slice(), cx.profile.serial.line_end.as_bytes()].concat(),
+        _ => plain(text),
+    }
+}
+
 /// A publication about which something is promised. Where it may be refused, it asks for an acknowledgement: without one, nobody
 /// could tell when it is over.
 pub(super) fn sendable(cx: &Context<'_>, mut one: Publication) -> Option<Publication> {
@@ -224,10 +271,6 @@ fn line(cx: &Context<'_>, text: &[u8], choose: &mut impl FnMut(usize) -> usize) 
     let steps: Vec<&str> = ["publish", "subscribe", "unsubscribe"].into_iter().filter(known).collect();
     let step = *steps.get(choose(steps.len()))?;
     let spoken = super::case::plain_op(step).exchanges(cx.profile).ok()?;
-    // A result line that names an argument of its command could not be told from a stray one.
-    if spoken.last()?.exchange.results(0).iter().any(|line| line.source().contains('{')) {
-        return None;
-    }
     let right = &spoken.last()?.line;
     let (head, rest) = right.split_at(right.iter().position(|b| *b == b'=')? + 1);
     let mut arguments: Vec<Vec<u8>> = rest.split(|b| *b == b',').map(<[u8]>::to_vec).collect();

@@ -14,7 +14,7 @@ use super::{
     Came, Campaign, Next,
     action::{Action, Input},
     fate::{self, Fate},
-    way::Way,
+    way::{self, Way},
 };
 use crate::words::letters;
 
@@ -28,6 +28,8 @@ enum Subject {
     Length(Way),
     /// The length of the whole command line with its end, made of a payload by this step; so much of it is not payload.
     Line { step: String, rest: i64 },
+    /// The length of the topic of a message for the module; so much of it is the session's own.
+    Topic { prefix: i64 },
     /// A number in an argument of a step.
     Number { step: String, argument: String },
 }
@@ -55,6 +57,8 @@ pub struct Limit {
     pub documented: i64,
     /// Clauses of the document.
     pub cites: Vec<String>,
+    /// The most that is surely taken, where that is less: of several links a module may have only the usual one.
+    pub promised: Option<i64>,
     /// A larger number that stands in the document, and that no command line is long enough for.
     pub unreachable: Option<i64>,
     subject: Subject,
@@ -97,14 +101,14 @@ impl Measured {
         match (self.limit.end, self.real) {
             (_, Real::Nothing) => true,
             (_, Real::AtLeast(_)) => false,
-            (End::Max, Real::Exactly(real)) => real < self.limit.documented,
+            (End::Max, Real::Exactly(real)) => real < self.limit.promised.unwrap_or(self.limit.documented),
             (End::Min, Real::Exactly(real)) => real > self.limit.documented,
         }
     }
 
     /// Whether it takes more than its document has.
     pub fn exceeds(&self) -> bool {
-        if self.limit.unreachable.is_some() {
+        if self.limit.unreachable.is_some() || self.limit.is_all() {
             return false;
         }
         match (self.limit.end, self.real) {
@@ -117,6 +121,11 @@ impl Measured {
 }
 
 impl Limit {
+    /// Whether nothing is said of what lies beyond it, so that nothing is tried there.
+    pub fn is_all(&self) -> bool {
+        self.end == End::Max && self.range.1 == self.documented && self.unreachable.is_none()
+    }
+
     /// The input that tries a value.
     pub fn input(&self, value: i64) -> Input {
         let length = |n: i64| letters(usize::try_from(n).unwrap_or(0));
@@ -124,6 +133,9 @@ impl Limit {
             Subject::Length(way) => way.input(&length(value), false),
             Subject::Line { step, rest } => {
                 Way::Payload(step.clone()).input(&length(value.saturating_sub(*rest)), false)
+            }
+            Subject::Topic { prefix } => {
+                Way::ReceivedTopic.input(&length(value.saturating_sub(*prefix)), false)
             }
             Subject::Number { step, argument } => {
                 Input::one(Action::Number { step: step.clone(), argument: argument.clone(), value })
@@ -136,6 +148,10 @@ impl Limit {
         match &self.subject {
             Subject::Number { .. } => fate::of_number(&self.input(value), came),
             Subject::Length(way) => fate::of(way, &letters(usize::try_from(value).unwrap_or(0)), came),
+            Subject::Topic { prefix } => {
+                let own = letters(usize::try_from(value.saturating_sub(*prefix)).unwrap_or(0));
+                fate::of(&Way::ReceivedTopic, &own, came)
+            }
             Subject::Line { step, rest } => {
                 let payload = letters(usize::try_from(value.saturating_sub(*rest)).unwrap_or(0));
                 fate::of(&Way::Payload(step.clone()), &payload, came)
@@ -147,7 +163,8 @@ impl Limit {
 /// Every end of every documented range of a module that can be tried.
 pub fn limits(profile: &Profile) -> Vec<Limit> {
     let mut all = Vec::new();
-    for way in Way::all(profile).into_iter().chain(last_filter(profile)) {
+    let ways = Way::all(profile).into_iter().chain(last_filter(profile)).chain(unseen(profile));
+    for way in ways {
         lengths(profile, &way, &mut all);
     }
     if let Some(max) = profile.behaviour.command_max
@@ -193,6 +210,21 @@ fn reach(profile: &Profile, limit: &mut Limit) {
     limit.range.1 = good;
 }
 
+/// Texts of the connection that show nowhere: only whether they are taken can be told.
+fn unseen(profile: &Profile) -> Vec<Way> {
+    let mut all: Vec<Way> = Vec::new();
+    for step in CONNECTION {
+        for (name, argument) in arguments(profile, step) {
+            let own = argument.length.is_some() && !way::FIELDS.contains(&name) && name != "host";
+            let way = Way::Field(name.to_owned());
+            if own && way::taker(profile, name) == Some(step) && !all.contains(&way) {
+                all.push(way);
+            }
+        }
+    }
+    all
+}
+
 fn last_filter(profile: &Profile) -> Option<Way> {
     profile.steps.contains_key("unsubscribe").then_some(Way::LastFilter)
 }
@@ -207,8 +239,18 @@ fn lengths(profile: &Profile, way: &Way, all: &mut Vec<Limit>) {
                 all.push(maximum(name, subject(), as_number(max), 1, profile.message.cites.clone()));
             }
         }
-        // The topic of a message has the session's prefix in front, which is left out of account by the bench.
-        Way::ReceivedTopic => {}
+        // The topic of a message has that of the session in front.
+        Way::ReceivedTopic => {
+            if let Some(max) = profile.behaviour.receive_topic_max {
+                let prefix = as_number(SESSION_TOPIC.len() + 1);
+                let name = "received.topic".to_owned();
+                let cites = profile.message.cites.clone();
+                let mut limit = maximum(name, Subject::Topic { prefix }, as_number(max), prefix + 1, cites);
+                // Such a topic has to be printed; of longer ones nothing is said.
+                limit.range.1 = limit.documented;
+                all.push(limit);
+            }
+        }
         _ => {
             let Some((step, name)) = way.argument(profile) else { return };
             let own = profile.argument(&step, &name);
@@ -238,39 +280,132 @@ fn line(profile: &Profile) -> Option<(String, i64)> {
 
 /// The documented ranges of numbers.
 fn numbers(profile: &Profile, all: &mut Vec<Limit>) {
-    for (step, description) in &profile.steps {
-        let known = [
-            "configure",
-            "open",
-            "connect",
-            "publish",
-            "publish-data",
-            "subscribe",
-            "message-mode",
-            "secure",
-        ];
-        if !known.contains(&step.as_str()) {
-            continue;
-        }
-        let mut done: Vec<&str> = Vec::new();
-        let templates = description.exchanges.iter().filter_map(|e| e.send.first());
-        for argument in templates.flat_map(|template| template.arguments()) {
-            // Ports lead elsewhere, lengths are measured as lengths, and packet ids are the bench's own.
-            if matches!(argument, "port" | "len" | "id" | "link") || done.contains(&argument) {
+    for step in profile.steps.keys() {
+        for (name, argument) in arguments(profile, step) {
+            let Some((min, max)) = argument.range else { continue };
+            if not_a_number(profile, step, name).is_some() {
                 continue;
             }
-            done.push(argument);
-            let Some(Argument { range: Some((min, max)), cites, .. }) = profile.argument(step, argument)
-            else {
-                continue;
-            };
+            let cites = &argument.cites;
+            let limit = format!("{step}.{name}");
+            let subject = || Subject::Number { step: step.clone(), argument: name.to_owned() };
+            if min > 0 {
+                all.push(number_limit(minimum(limit.clone(), subject(), min, max, cites.clone())));
+            }
+            let usual = argument.default.as_ref().and_then(|value| value.parse().ok());
+            let promised = usual.filter(|_| name == "link");
+            let limit = number_limit(maximum(limit, subject(), max, min, cites.clone()));
+            all.push(Limit { promised, ..limit });
+        }
+    }
+}
+
+/// Why a documented range of a number is not measured as one, if so.
+fn not_a_number(profile: &Profile, step: &str, name: &str) -> Option<&'static str> {
+    let first_link = || CONNECTION.into_iter().find(|step| profile.takes(step, "link"));
+    match name {
+        "port" => Some("the bench listens on one port, and every other leads elsewhere"),
+        "len" => Some("it is measured as the length of the payload"),
+        "link" if first_link() != Some(step) => {
+            Some("one link is used in all commands of a session: it is measured where the session begins")
+        }
+        _ if !NUMBERED.contains(&step) => {
+            Some("the command is not one of those that are driven with values of choice")
+        }
+        _ => None,
+    }
+}
+
+/// The steps whose numbers are tried.
+const NUMBERED: [&str; 9] = [
+    "configure",
+    "open",
+    "connect",
+    "publish",
+    "publish-data",
+    "subscribe",
+    "message-mode",
+    "read-message",
+    "secure",
+];
+
+/// The steps of a connection, in order.
+const CONNECTION: [&str; 3] = ["configure", "open", "connect"];
+
+/// As long as the topic of any session.
+const SESSION_TOPIC: &str = "At/abcdefgh";
+
+/// The arguments of a step's commands, each once, with what the document says of them.
+fn arguments<'p>(profile: &'p Profile, step: &str) -> Vec<(&'p str, &'p Argument)> {
+    let exchanges = profile.steps.get(step).into_iter().flat_map(|s| &s.exchanges);
+    let names = exchanges.flat_map(|e| {
+        let written = e.send.first().into_iter().flat_map(|template| template.arguments());
+        written.chain(e.data.as_deref())
+    });
+    let mut all: Vec<(&str, &Argument)> = Vec::new();
+    for name in names {
+        if let Some(argument) = profile.argument(step, name).filter(|_| all.iter().all(|(n, _)| *n != name)) {
+            all.push((name, argument));
+        }
+    }
+    all
+}
+
+/// A documented limit that is not measured.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unmeasured {
+    /// `publish.port`, …
+    pub name: String,
+    /// Its least and most.
+    pub range: (i64, i64),
+    /// Why; none would be a gap.
+    pub why: Option<&'static str>,
+}
+
+/// Every documented limit of a module that [`limits`] has not, and why.
+pub fn unmeasured(profile: &Profile) -> Vec<Unmeasured> {
+    let measured: Vec<String> = limits(profile).into_iter().map(|limit| limit.name).collect();
+    let mut all = Vec::new();
+    for step in profile.steps.keys() {
+        for (argument, said) in arguments(profile, step) {
+            let length = said.length.map(|(min, max)| (as_number(min), as_number(max)));
+            let Some(range) = said.range.or(length) else { continue };
             let name = format!("{step}.{argument}");
-            let subject = || Subject::Number { step: step.clone(), argument: argument.to_owned() };
-            if *min > 0 {
-                all.push(number_limit(minimum(name.clone(), subject(), *min, *max, cites.clone())));
+            if !measured.contains(&name) {
+                all.push(Unmeasured { name, range, why: why_not(profile, step, argument) });
             }
-            all.push(number_limit(maximum(name, subject(), *max, *min, cites.clone())));
         }
+    }
+    let behaviour = &profile.behaviour;
+    let others = [
+        ("command line", behaviour.command_max, None),
+        ("received.payload", behaviour.receive_max, None),
+        ("received.topic", behaviour.receive_topic_max, None),
+        ("cache", behaviour.cache, Some("the places of the cache are counted by the cases cache/*")),
+    ];
+    for (name, max, why) in others {
+        if let Some(max) = max.filter(|_| !measured.iter().any(|m| m == name)) {
+            let unheard = (!profile.steps.contains_key("subscribe")).then_some("the module cannot subscribe");
+            let unsent =
+                Some("no payload in a command line can make one so long").filter(|_| name == "command line");
+            let why = why.or(unheard).or(unsent);
+            all.push(Unmeasured { name: name.to_owned(), range: (0, as_number(max)), why });
+        }
+    }
+    all
+}
+
+fn why_not(profile: &Profile, step: &str, argument: &str) -> Option<&'static str> {
+    let said = profile.argument(step, argument)?;
+    if said.range.is_some() {
+        return not_a_number(profile, step, argument);
+    }
+    match argument {
+        "host" => Some("only the address of the bench leads to it, and that is as long as it is"),
+        _ if way::taker(profile, argument).is_some_and(|taker| taker != step) => {
+            Some("it is measured in the command of the session that has it first")
+        }
+        _ => None,
     }
 }
 
@@ -288,6 +423,7 @@ fn maximum(name: String, subject: Subject, documented: i64, least: i64, cites: V
         end: End::Max,
         documented,
         cites,
+        promised: None,
         unreachable: None,
         subject,
         range: (least.min(documented), most),
@@ -301,6 +437,7 @@ fn minimum(name: String, subject: Subject, documented: i64, most: i64, cites: Ve
         end: End::Min,
         documented,
         cites,
+        promised: None,
         unreachable: None,
         subject,
         range: (0, most),

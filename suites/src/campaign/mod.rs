@@ -3,12 +3,15 @@
 //! - [`action`]: what a campaign does, as plain values that can be written down and done again;
 //! - [`promise`]: what the module's document says of bytes and lengths;
 //! - [`case`](mod@case): the ordinary case that an input becomes, so that the ordinary judge judges it;
+//! - [`misfit`]: data that are more or fewer than declared;
+//! - [`states`]: commands in any order, and what each must come to;
 //! - [`way`]: the ways by which bytes go into a module and come out of it;
 //! - [`fate`]: what became of them;
 //! - [`measure`]: the real limit of every documented one, by bisection;
 //! - [`bytes`]: which byte values survive on each way, by groups;
 //! - [`sweep`], [`generate`], [`fuzz`]: hard inputs, some certain, the others drawn from a seed;
 //! - [`shrink`]: the smallest input that still fails;
+//! - [`tell`]: what the module did where no document says what it has to do;
 //! - [`finding`]: what was found, as a file that can be pasted into a bug report, and replayed.
 //!
 //! All of them are pure: they are asked for the next input and told what it came to. Who drives is not their business.
@@ -21,9 +24,12 @@ pub mod finding;
 pub mod fuzz;
 pub mod generate;
 pub mod measure;
+pub mod misfit;
 pub mod promise;
 pub mod shrink;
+pub mod states;
 pub mod sweep;
+pub mod tell;
 #[cfg(test)]
 mod tests;
 pub mod way;
@@ -65,7 +71,7 @@ pub trait Campaign {
 }
 
 /// The fuzz campaigns by the ids of their cases, with what they ask.
-pub const FUZZ: [(&str, generate::Kind, &str); 5] = [
+pub const FUZZ: [(&str, generate::Kind, &str); 7] = [
     ("fuzz/payload", generate::Kind::Payloads, "hard payloads arrive byte-exact, or are refused cleanly"),
     ("fuzz/topic", generate::Kind::Topics, "hard topics arrive byte-exact, or are refused cleanly"),
     ("fuzz/received", generate::Kind::Messages, "hard messages are printed byte-exact"),
@@ -73,6 +79,16 @@ pub const FUZZ: [(&str, generate::Kind, &str); 5] = [
         "fuzz/lines",
         generate::Kind::Lines,
         "after any mutated command line the port answers, and nothing wrong is sent",
+    ),
+    (
+        "fuzz/data",
+        generate::Kind::Data,
+        "of data that do not fit their declared length nothing else is published, and the port answers afterwards",
+    ),
+    (
+        "fuzz/states",
+        generate::Kind::States,
+        "commands in any order: each is done, or refused, as the state has it that those before it lead to",
     ),
     ("fuzz/sequence", generate::Kind::Sequences, "several things in any order are each done as documented"),
 ];

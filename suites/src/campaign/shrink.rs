@@ -20,6 +20,7 @@ pub struct Shrinker {
     stage: Stage,
     used: usize,
     budget: usize,
+    began_with: usize,
     /// Something became smaller since the texts were gone through: what one needs may depend on the others.
     changed: bool,
 }
@@ -51,12 +52,24 @@ enum Stage {
 impl Shrinker {
     /// Makes an input smaller that was seen to fail.
     pub fn new(failing: Input) -> Self {
-        Self { best: failing, tried: None, stage: Stage::Pauses, used: 0, budget: BUDGET, changed: false }
+        let began_with = failing.actions.len();
+        let stage = Stage::Pauses;
+        Self { best: failing, tried: None, stage, used: 0, budget: BUDGET, began_with, changed: false }
     }
 
     /// The smallest input that is known to fail.
     pub fn best(&self) -> &Input {
         &self.best
+    }
+
+    /// Nothing smaller is looked for any more.
+    pub fn stop(&mut self) {
+        self.stage = Stage::Done;
+    }
+
+    /// How many things the input did that it began with.
+    pub fn began_with(&self) -> usize {
+        self.began_with
     }
 
     /// How many sendings it took.

@@ -3,16 +3,21 @@
 
 use std::collections::BTreeSet;
 
-use atspec_model::{case::Context, profile::Profile};
+use atspec_model::{
+    case::{Context, Op},
+    profile::Profile,
+};
 
 use super::{
     action::{Action, Input, Publication, Reception},
     generate::{fitting, sendable},
+    misfit,
     promise::{self, Promise},
+    states,
 };
 use crate::{
     limits::BUFFERS,
-    words::{letters, longest_payload},
+    words::{letters, longest_payload, publish},
 };
 
 /// Pieces that firmware trips over: escapes in every spelling, separators, ends of lines and of data, prompts, AT traffic.
@@ -61,7 +66,7 @@ pub const TOKENS: [&[u8]; 40] = [
 
 /// Lengths worth a try up to a maximum, and just beyond it.
 pub fn lengths(max: Option<usize>) -> Vec<usize> {
-    let longest = max.unwrap_or(600);
+    let longest = max.unwrap_or(1200);
     let powers = (1..=14).map(|n| 1_usize << n).flat_map(|n| [n - 1, n, n + 1]);
     let edges = max.into_iter().flat_map(|max| [max - 1, max, max + 1, max + 2, max * 2]);
     let usual = (1..=64).chain(powers).chain(BUFFERS).chain([1000, 1001, 1100]).filter(|n| *n <= longest);
@@ -83,6 +88,10 @@ pub fn payloads(cx: &Context<'_>) -> Vec<Input> {
         all.extend(texts.enumerate().map(|(n, text)| publication(&text, n)));
         let lengths = lengths(longest_payload(cx, step));
         all.extend(lengths.into_iter().enumerate().map(|(n, len)| publication(&letters(len), n)));
+        // The longest command line, and one byte more.
+        let room = cx.profile.behaviour.command_max.and_then(|max| max.checked_sub(line_without(cx, step)?));
+        let edges = room.into_iter().flat_map(|room| [room, room + 1]);
+        all.extend(edges.map(|len| publication(&letters(len), 0)));
         // A length that is counted in sixteen bits.
         if let Some((_, max)) = cx.profile.argument(step, "len").and_then(|a| a.range) {
             for len in [1_usize, 8] {
@@ -93,6 +102,14 @@ pub fn payloads(cx: &Context<'_>) -> Vec<Input> {
     }
     let sure = all.into_iter().filter_map(|one| sendable(cx, one));
     sure.map(|one| Input::one(Action::Publish(one))).collect()
+}
+
+/// How long the command line of a publication is without its payload, where that stands in it.
+fn line_without(cx: &Context<'_>, step: &str) -> Option<usize> {
+    let op = Op { step: step.to_owned(), ..publish("t", 1, "").with("id", "1") };
+    let spoken = op.exchanges(cx.profile).ok()?;
+    let takes = cx.profile.takes(step, "payload");
+    takes.then_some(spoken.last()?.line.len() + cx.profile.serial.line_end.len())
 }
 
 /// Topics of publications.
@@ -142,6 +159,18 @@ pub fn messages(cx: &Context<'_>) -> Vec<Input> {
     let sure = all.into_iter().filter(|payloads| payloads.iter().all(promised));
     sure.map(|payloads| Input { actions: payloads.iter().map(|payload| message(payload)).collect() })
         .collect()
+}
+
+/// Data that do not fit the length which is declared for them.
+pub fn data(cx: &Context<'_>) -> Vec<Input> {
+    let all = steps(cx.profile).flat_map(|step| misfit::all(cx, step));
+    all.map(|one| Input::one(Action::Publish(one))).collect()
+}
+
+/// Each command in each state that documented commands lead to.
+pub fn states(profile: &Profile) -> Vec<Input> {
+    let moves = |moves: Vec<states::Move>| moves.into_iter().map(|what| Action::Move { what }).collect();
+    states::all(profile).into_iter().map(|all| Input { actions: moves(all) }).collect()
 }
 
 /// The steps that publish.

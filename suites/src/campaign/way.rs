@@ -179,9 +179,9 @@ pub fn field<'c>(connect: &'c Connect, name: &str) -> Option<&'c [u8]> {
     }
 }
 
-/// Whether a number given to the connection can be seen in CONNECT.
+/// Whether a number given to the connection can be seen in CONNECT, or in that there is one at all.
 pub(super) fn shown_in_connect(argument: &str) -> bool {
-    matches!(argument, "keepalive" | "clean" | "disable_clean" | "will_qos" | "will_retain")
+    matches!(argument, "keepalive" | "clean" | "disable_clean" | "will_qos" | "will_retain" | "link")
 }
 
 /// Whether a step is asked on a session that stands.

@@ -29,6 +29,9 @@ use super::{
 };
 use crate::{bytes, measure, seat};
 
+/// How long a failure is made smaller: one that hangs the module costs seconds in each sending, one of a slow line even more.
+const SHRINKING: Duration = Duration::from_secs(45);
+
 /// Recordings of the last passing tries of a campaign that are kept.
 const RING: usize = 8;
 
@@ -109,9 +112,14 @@ async fn fuzz(
     let began = Instant::now();
     let over = |limit: Duration| began.elapsed() >= limit;
     let mut ring: VecDeque<Timeline> = VecDeque::new();
+    let mut shrinks_since: Option<Instant> = None;
     seat::drive(sitting, &lane.profile, id, &mut campaign, |campaign, tried| {
         if plan.fuzz_time.is_some_and(over) {
             campaign.enough();
+        }
+        shrinks_since = campaign.is_shrinking().then(|| shrinks_since.unwrap_or_else(Instant::now));
+        if shrinks_since.is_some_and(|since| since.elapsed() >= SHRINKING) {
+            campaign.small_enough();
         }
         if ring.len() == RING {
             ring.pop_front();
@@ -122,9 +130,15 @@ async fn fuzz(
     let mut record = plain(lane, id, asks);
     let counts = campaign.counts();
     record.notes.push(format!(
-        "{} inputs, {} of them answered with success, {} wrong; {} sendings; seed {}",
-        counts.tried, counts.succeeded, counts.wrong, counts.sendings, plan.seed
+        "{} inputs, {} of them answered with success, {} wrong; {} sendings; seed {}, inputs {:016x}",
+        counts.tried, counts.succeeded, counts.wrong, counts.sendings, plan.seed, counts.inputs
     ));
+    record.notes.extend(campaign.told().lines());
+    for file in campaign.healed() {
+        record.notes.push(format!(
+            "the earlier finding {file} does not fail any more: delete the file, or it is tried first in each run"
+        ));
+    }
     if counts.unclear > 0 {
         record.notes.push(format!("{} inputs came to no verdict", counts.unclear));
     }
@@ -176,14 +190,18 @@ fn note(plan: &Plan, lane: &Lane, dir: &Path, id: &str, one: &Finding, record: &
 }
 
 /// What an earlier run in the same directory found: it is tried first.
-fn earlier(dir: &Path, module: &str, id: &str) -> Vec<Input> {
+fn earlier(dir: &Path, module: &str, id: &str) -> Vec<(String, Input)> {
     let Ok(entries) = fs::read_dir(dir.join("findings")) else { return Vec::new() };
     let mut paths: Vec<_> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
     paths.retain(|path| path.extension().is_some_and(|e| e == "at"));
     paths.sort();
-    let read = |path| finding::read(&fs::read_to_string(path).ok()?).ok();
-    let own = paths.into_iter().filter_map(read).filter(|one| one.module == module && one.campaign == id);
-    own.map(|one| one.input).collect()
+    let read = |path: std::path::PathBuf| {
+        let one = finding::read(&fs::read_to_string(&path).ok()?).ok()?;
+        Some((path.display().to_string(), one))
+    };
+    let own =
+        paths.into_iter().filter_map(read).filter(|(_, one)| one.module == module && one.campaign == id);
+    own.map(|(path, one)| (path, one.input)).collect()
 }
 
 /// Measures every limit.

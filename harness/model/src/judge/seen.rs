@@ -13,7 +13,7 @@ use crate::{
     at::{Dialogue, Item, Outcome, Read, Reader, Stage},
     case::{Case, Op, Spoken, Step},
     mqtt::{self, Frame, Framer},
-    profile::{Exchange, Profile},
+    profile::Profile,
     timeline::{Event, Purpose, Side, Timeline, What},
 };
 
@@ -293,7 +293,7 @@ fn hear(view: &mut StepView, step: Option<&Step>, profile: &Profile) {
                     continue;
                 };
                 let dialogue = Dialogue::new(&one, &profile.lines, if is_probe { Some(0) } else { qos });
-                current = Some((dialogue, Told::new(*at, bytes, one.exchange, qos), is_probe));
+                current = Some((dialogue, Told::new(*at, bytes, &one, qos), is_probe));
             }
             Serial::Sent { purpose: Purpose::Data, .. } => {
                 if let Some((dialogue, ..)) = &mut current {
@@ -314,7 +314,8 @@ fn hear(view: &mut StepView, step: Option<&Step>, profile: &Profile) {
 }
 
 impl Told {
-    fn new(asked: usize, sent: &[u8], exchange: &Exchange, qos: Option<u8>) -> Self {
+    fn new(asked: usize, sent: &[u8], one: &Spoken<'_>, qos: Option<u8>) -> Self {
+        let exchange = one.exchange;
         Self {
             asked,
             line: sent.trim_ascii_end().to_vec(),
@@ -327,6 +328,7 @@ impl Told {
             certain: exchange.is_certain(qos.unwrap_or(0)),
             first: exchange.first,
             prompt_after_answer: exchange.prompt_after_answer,
+            fit: one.fit(),
             cites: exchange.cites.clone(),
         }
     }

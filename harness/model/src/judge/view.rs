@@ -6,7 +6,7 @@
 use super::Seen;
 use crate::{
     at::{Captures, Heard, Item, Outcome, Stage},
-    case::{Case, Step},
+    case::{Case, Fit, Step},
     mqtt::{Packet, PacketType},
     profile::{First, Known, Profile},
     timeline::{Close, Header, Purpose, Side, Timeline, What},
@@ -83,6 +83,8 @@ pub struct Told {
     pub first: First,
     /// Whether the final result code comes before the prompt.
     pub prompt_after_answer: bool,
+    /// Whether its data were of their declared length.
+    pub fit: Fit,
     /// Clauses of the command.
     pub cites: Vec<String>,
 }

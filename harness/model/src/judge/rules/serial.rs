@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     at::{Item, LineTemplate},
+    case::Fit,
     judge::{Finding, Serial, StepView, View},
     mqtt::Body,
     profile::{Exchange, Known},
@@ -87,6 +88,11 @@ fn unasked_success(view: &View<'_>) -> Option<Finding> {
                 exchange.send.iter().any(|template| template.read(&one.line, None).is_some())
             })
         });
+        // What does not fit its declared length may be taken as a command, or a command as what is still missing: from here on
+        // nobody can tell which answer is to what.
+        if told.clone().any(|one| one.fit != Fit::Whole) {
+            return None;
+        }
         for line in told.clone().flat_map(|one| &one.owed) {
             *outstanding.entry(line.clone()).or_default() += 1;
         }
