@@ -50,7 +50,7 @@ fn fields(cx: &Context<'_>) -> Vec<Case> {
             "without user name and password CONNECT has neither",
             &["MQTT-3.1.2-18", "MQTT-3.1.2-20", "MQTT-3.1.2-22"],
         )
-        .steps(then(only_client.opened(), [Check(only_client.connect())]))
+        .steps(only_client.checked())
         .expect([connect_has(&format!("client id \"{id}\", no user name, no password"), move |c| {
             c.client_id.as_bytes() == id.as_bytes() && c.username.is_none() && c.password.is_none()
         })]),
@@ -143,7 +143,8 @@ fn answers(cx: &Context<'_>) -> Vec<Case> {
         case("connect/held-connack", "success is not reported before CONNACK came, and is soon after", &[])
             .steps(then(opened(cx), [Held { packet: PacketType::ConnAck, op: attempt() }])),
         case("connect/no-connack", "success is not reported where CONNACK never comes", &[])
-            .steps(then(opened(cx), [to_module(Action::Withhold), NoSuccess(attempt())])),
+            .steps(then(opened(cx), [to_module(Action::Withhold), NoSuccess(attempt())]))
+            .expect([not_restarted()]),
         case(
             "connect/closed-instead-of-connack",
             "success is not reported where the broker closes instead of CONNACK",
@@ -156,7 +157,8 @@ fn answers(cx: &Context<'_>) -> Vec<Case> {
                 to_module(Action::Withhold),
                 NoSuccess(attempt()),
             ],
-        )),
+        ))
+        .expect([not_restarted()]),
     ];
     let reasons = [
         "protocol version",
@@ -172,7 +174,8 @@ fn answers(cx: &Context<'_>) -> Vec<Case> {
                 &format!("success is not reported where CONNACK refuses with {code} ({reason})"),
                 &[],
             )
-            .steps(then(opened(cx), [to_module(Action::Code(code)), NoSuccess(attempt())])),
+            .steps(then(opened(cx), [to_module(Action::Code(code)), NoSuccess(attempt())]))
+            .expect([not_restarted()]),
         );
     }
     for code in [6, 255] {
@@ -182,7 +185,8 @@ fn answers(cx: &Context<'_>) -> Vec<Case> {
                 &format!("success is not reported for the reserved code {code} of CONNACK"),
                 &["MQTT-3.2.2.3"],
             )
-            .steps(then(opened(cx), [to_module(Action::Code(code)), NoSuccess(attempt())])),
+            .steps(then(opened(cx), [to_module(Action::Code(code)), NoSuccess(attempt())]))
+            .expect([not_restarted()]),
         );
     }
     cases

@@ -39,7 +39,7 @@ pub(crate) fn cases(cx: &Context<'_>) -> Vec<Case> {
 }
 
 /// Every LF is preceded by a CR, and every line has an end.
-fn line_ends() -> Expect {
+pub(crate) fn line_ends() -> Expect {
     Expect::new("CR LF at the end of every line", |view| {
         // The CR of a first LF may stand in the recording before.
         let mut before = b'\r';
