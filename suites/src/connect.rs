@@ -1,13 +1,14 @@
 //! CONNECT, field by field, and what is said of CONNACK.
 
 use atspec_model::{
-    case::{Case, Context},
+    case::{Case, Context, Expect, Unmet},
+    judge::View,
     mqtt::PacketType,
     partner::{Action, Command, Rule},
     timeline::Close,
 };
 
-use crate::words::*;
+use crate::{told::*, words::*};
 
 pub(crate) fn cases(cx: &Context<'_>) -> Vec<Case> {
     let mut cases = fields(cx);
@@ -175,7 +176,7 @@ fn answers(cx: &Context<'_>) -> Vec<Case> {
                 &[],
             )
             .steps(then(opened(cx), [to_module(Action::Code(code)), NoSuccess(attempt())]))
-            .expect([not_restarted()]),
+            .expect([not_restarted(), answered()]),
         );
     }
     for code in [6, 255] {
@@ -190,4 +191,18 @@ fn answers(cx: &Context<'_>) -> Vec<Case> {
         );
     }
     cases
+}
+
+/// A refusal is no reason to leave the host without an answer: whoever asked would wait for ever.
+fn answered() -> Expect {
+    Expect::new("a final result code, or a line that tells the refusal", |view: &View<'_>| {
+        let Some(last) = told(view, "connect").into_iter().next_back() else {
+            return Err(Unmet::not_provoked("the command was not sent"));
+        };
+        let o = &last.outcome;
+        if [&o.answer, &o.refusal, &o.result, &o.failure].into_iter().any(Option::is_some) {
+            return Ok(());
+        }
+        Err(Unmet::at("nothing", last.asked).citing(last.cites.clone()))
+    })
 }
