@@ -49,7 +49,7 @@ fn of(cx: &Context<'_>, step: &str) -> Vec<Case> {
 }
 
 /// What only asks, and changes nothing: every command of it prints something before its final result code and takes no data.
-fn questions<'p>(cx: &Context<'p>) -> impl Iterator<Item = &'p str> {
+fn questions<'p>(cx: &Context<'p>) -> Vec<&'p str> {
     let asks = |step: &&str| {
         exchanges(cx.profile, step).all(|e| e.prompt.is_none() && !(e.info.is_empty() && e.lines.is_empty()))
     };
@@ -57,14 +57,13 @@ fn questions<'p>(cx: &Context<'p>) -> impl Iterator<Item = &'p str> {
         let about_connection = ["status", "subscriptions", "error-state"].contains(step);
         QUESTIONS.contains(step) || about_connection || step.starts_with(OWN_STEP)
     };
-    let profile = cx.profile;
-    profile.steps.keys().map(String::as_str).filter(known).filter(asks).collect::<Vec<_>>().into_iter()
+    cx.profile.steps.keys().map(String::as_str).filter(known).filter(asks).collect()
 }
 
 /// Every question in every state of the connection. What is printed then stands in the cases of each; here it has to end, and
 /// the connection, where there is one, has to be as it was.
 fn in_states(cx: &Context<'_>) -> Vec<Case> {
-    let asked = || questions(cx).flat_map(|step| [Try(Op::new(step)), Probe]);
+    let asked = || questions(cx).into_iter().flat_map(|step| [Try(Op::new(step)), Probe]);
     let works = || Check(send(cx, &topic(cx, "out"), 1, "still-works"));
     let of = |name: &str, when: &str, steps: Vec<Step>| {
         case(
@@ -75,10 +74,7 @@ fn in_states(cx: &Context<'_>) -> Vec<Case> {
         .steps(steps)
         .expect([not_restarted()])
         .unless(
-            questions(cx)
-                .next()
-                .is_none()
-                .then(|| format!("the document of {} has no question", cx.profile.name)),
+            questions(cx).is_empty().then(|| format!("the document of {} has no question", cx.profile.name)),
         )
     };
     let lost = [Broker(Command::Close(Close::Rst)), Wait(Await::Closed), Idle { seconds: 5 }];
