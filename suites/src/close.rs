@@ -1,7 +1,7 @@
 //! The ends of a connection: DISCONNECT and the close of TCP.
 
 use atspec_model::{
-    case::{Await, Case, Context, Expect, Unmet},
+    case::{Await, Case, Context, Expect, Op, Unmet},
     judge::StepView,
     mqtt::PacketType,
     timeline::Side,
@@ -51,6 +51,10 @@ pub(crate) fn cases(cx: &Context<'_>) -> Vec<Case> {
         )
         .steps(then(connected(cx), [Do(disconnect()), Try(session(cx).connect()), Quiet]))
         .expect([ended_by_disconnect()]),
+        case("close/twice", "closing what is closed already is answered, and a new connection works", &[])
+            .steps(then(connected(cx), ended(cx)))
+            .steps([Try(last_end(cx)), Probe, Try(last_end(cx)), Probe])
+            .steps(then(connected(cx), [Check(send(cx, &topic(cx, "out"), 1, "still-works"))])),
         case("close/then-refuses", "after the end nothing is published", &[])
             .steps(then(connected(cx), ended(cx)))
             .steps([Refuse(send(cx, &topic(cx, "out"), 0, "too late"))])
@@ -64,6 +68,11 @@ pub(crate) fn cases(cx: &Context<'_>) -> Vec<Case> {
         .expect([count(PacketType::Publish, 0)])
         .needing(cx, "close"),
     ]
+}
+
+/// The command that leaves nothing of a connection.
+fn last_end(cx: &Context<'_>) -> Op {
+    if has(cx, "close") { close() } else { disconnect() }
 }
 
 /// The command that ends MQTT sends DISCONNECT, or closes without it (X43); either way before the next command.

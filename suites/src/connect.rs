@@ -1,13 +1,14 @@
 //! CONNECT, field by field, and what is said of CONNACK.
 
 use atspec_model::{
-    case::{Case, Context},
+    case::{Case, Context, Expect, Unmet},
+    judge::View,
     mqtt::PacketType,
     partner::{Action, Command, Rule},
     timeline::Close,
 };
 
-use crate::words::*;
+use crate::{told::*, words::*};
 
 /// As long as an IMEI.
 const DIGITS: &str = "001234567890123";
@@ -60,7 +61,7 @@ fn fields(cx: &Context<'_>) -> Vec<Case> {
             "without user name and password CONNECT has neither",
             &["MQTT-3.1.2-18", "MQTT-3.1.2-20", "MQTT-3.1.2-22"],
         )
-        .steps(then(only_client.opened(), [Check(only_client.connect())]))
+        .steps(only_client.checked())
         .expect([connect_has(&format!("client id \"{id}\", no user name, no password"), move |c| {
             c.client_id.as_bytes() == id.as_bytes() && c.username.is_none() && c.password.is_none()
         })]),
@@ -153,7 +154,8 @@ fn answers(cx: &Context<'_>) -> Vec<Case> {
         case("connect/held-connack", "success is not reported before CONNACK came, and is soon after", &[])
             .steps(then(opened(cx), [Held { packet: PacketType::ConnAck, op: attempt() }])),
         case("connect/no-connack", "success is not reported where CONNACK never comes", &[])
-            .steps(then(opened(cx), [to_module(Action::Withhold), NoSuccess(attempt())])),
+            .steps(then(opened(cx), [to_module(Action::Withhold), NoSuccess(attempt())]))
+            .expect([not_restarted()]),
         case(
             "connect/closed-instead-of-connack",
             "success is not reported where the broker closes instead of CONNACK",
@@ -166,7 +168,8 @@ fn answers(cx: &Context<'_>) -> Vec<Case> {
                 to_module(Action::Withhold),
                 NoSuccess(attempt()),
             ],
-        )),
+        ))
+        .expect([not_restarted()]),
     ];
     let reasons = [
         "protocol version",
@@ -182,7 +185,8 @@ fn answers(cx: &Context<'_>) -> Vec<Case> {
                 &format!("success is not reported where CONNACK refuses with {code} ({reason})"),
                 &[],
             )
-            .steps(then(opened(cx), [to_module(Action::Code(code)), NoSuccess(attempt())])),
+            .steps(then(opened(cx), [to_module(Action::Code(code)), NoSuccess(attempt())]))
+            .expect([not_restarted(), answered()]),
         );
     }
     for code in [6, 255] {
@@ -192,8 +196,23 @@ fn answers(cx: &Context<'_>) -> Vec<Case> {
                 &format!("success is not reported for the reserved code {code} of CONNACK"),
                 &["MQTT-3.2.2.3"],
             )
-            .steps(then(opened(cx), [to_module(Action::Code(code)), NoSuccess(attempt())])),
+            .steps(then(opened(cx), [to_module(Action::Code(code)), NoSuccess(attempt())]))
+            .expect([not_restarted()]),
         );
     }
     cases
+}
+
+/// A refusal is no reason to leave the host without an answer: whoever asked would wait for ever.
+fn answered() -> Expect {
+    Expect::new("a final result code, or a line that tells the refusal", |view: &View<'_>| {
+        let Some(last) = told(view, "connect").into_iter().next_back() else {
+            return Err(Unmet::not_provoked("the command was not sent"));
+        };
+        let o = &last.outcome;
+        if [&o.answer, &o.refusal, &o.result, &o.failure].into_iter().any(Option::is_some) {
+            return Ok(());
+        }
+        Err(Unmet::at("nothing", last.asked).citing(last.cites.clone()))
+    })
 }

@@ -46,6 +46,8 @@ pub(crate) fn cases(cx: &Context<'_>) -> Vec<Case> {
             b"x\r\nOK\r\nERROR\r\n>\r\nAT+MIPCLOSE\r\n".to_vec(),
         ),
         arrives("line-end-first", "a line end in front of the data is data", b"\r\nbehind it".to_vec()),
+        arrives("in-quotes", "quotes around the data are data", b"\"in quotes\"".to_vec()),
+        arrives("nul-first", "NUL in front of the data is data", b"\0\0behind".to_vec()),
         arrives("plus", "+++ in the data is data", b"a+++b\r\n+++".to_vec()),
         arrives(
             "escapes-are-data",

@@ -1,8 +1,10 @@
 //! Documented commands that make no connection: each is answered as its document prints it.
 
 use atspec_model::{
-    case::{Case, Context, Op},
+    case::{Await, Case, Context, Op, Step},
+    partner::Command,
     profile::{Known, format::OWN_STEP},
+    timeline::Close,
 };
 
 use crate::{told::*, words::*};
@@ -11,6 +13,13 @@ use crate::{told::*, words::*};
 const QUESTIONS: [&str; 4] = ["identify", "sim", "registration", "attachment"];
 
 pub(crate) fn cases(cx: &Context<'_>) -> Vec<Case> {
+    let mut cases = alone(cx);
+    cases.extend(in_states(cx));
+    cases
+}
+
+/// Each command by itself, without any connection.
+fn alone(cx: &Context<'_>) -> Vec<Case> {
     let own = cx.profile.steps.keys().map(String::as_str).filter(|step| step.starts_with(OWN_STEP));
     let asked = QUESTIONS.into_iter().filter(|step| has(cx, step));
     asked.chain(own).flat_map(|step| of(cx, step)).collect()
@@ -37,4 +46,55 @@ fn of(cx: &Context<'_>, step: &str) -> Vec<Case> {
         .steps([Try(Op::new(step).without_data()), Probe])
     });
     [documented].into_iter().chain(without_data).collect()
+}
+
+/// What only asks, and changes nothing: every command of it prints something before its final result code and takes no data.
+fn questions<'p>(cx: &Context<'p>) -> Vec<&'p str> {
+    let asks = |step: &&str| {
+        exchanges(cx.profile, step).all(|e| e.prompt.is_none() && !(e.info.is_empty() && e.lines.is_empty()))
+    };
+    let known = |step: &&str| {
+        let about_connection = ["status", "subscriptions", "error-state"].contains(step);
+        QUESTIONS.contains(step) || about_connection || step.starts_with(OWN_STEP)
+    };
+    cx.profile.steps.keys().map(String::as_str).filter(known).filter(asks).collect()
+}
+
+/// Every question in every state of the connection. What is printed then stands in the cases of each; here it has to end, and
+/// the connection, where there is one, has to be as it was.
+fn in_states(cx: &Context<'_>) -> Vec<Case> {
+    let asked = || questions(cx).into_iter().flat_map(|step| [Try(Op::new(step)), Probe]);
+    let works = || Check(send(cx, &topic(cx, "out"), 1, "still-works"));
+    let of = |name: &str, when: &str, steps: Vec<Step>| {
+        case(
+            &format!("exchange/asked-{name}"),
+            &format!("every question is answered {when}, and disturbs nothing"),
+            &[],
+        )
+        .steps(steps)
+        .expect([not_restarted()])
+        .unless(
+            questions(cx).is_empty().then(|| format!("the document of {} has no question", cx.profile.name)),
+        )
+    };
+    let lost = [Broker(Command::Close(Close::Rst)), Wait(Await::Closed), Idle { seconds: 5 }];
+    vec![
+        of(
+            "while-open",
+            "while TCP is up without MQTT",
+            then(then(opened(cx), asked()), [Check(session(cx).connect())]),
+        )
+        .needing(cx, "open"),
+        of("while-connected", "on an MQTT connection", then(then(connected(cx), asked()), [works()])),
+        of(
+            "after-the-end",
+            "after the commanded end",
+            then(then(then(connected(cx), ended(cx)), asked()), then(connected(cx), [works()])),
+        ),
+        of(
+            "after-a-loss",
+            "after a lost connection",
+            then(then(then(connected(cx), lost), asked()), then(reconnected(cx, true), [works()])),
+        ),
+    ]
 }

@@ -121,7 +121,7 @@ fn lines(printed: &[u8]) -> Vec<(usize, &[u8], End)> {
 }
 
 /// Every LF is preceded by a CR, and every line has an end.
-fn line_ends() -> Expect {
+pub(crate) fn line_ends() -> Expect {
     Expect::new("CR LF at the end of every line", |view| {
         // The CR of a first LF may stand in the recording before.
         let mut before = b'\r';

@@ -52,6 +52,7 @@ pub(crate) fn cases(cx: &Context<'_>) -> Vec<Case> {
         .expect([
             some(PacketType::PingReq, "within the keep alive", |_| true),
             publications(vec![sent(&topic(cx, "out"), 1, "still here")]),
+            nothing_failed(),
         ]),
         case(
             "keepalive/inbound",

@@ -11,6 +11,7 @@ mod cache;
 pub mod campaign;
 mod close;
 mod codes;
+mod coincide;
 mod connect;
 mod connect_ends;
 mod connect_less;
@@ -40,6 +41,7 @@ mod resend;
 mod secure;
 mod session;
 mod slots;
+mod soak;
 mod status;
 mod subscribe;
 mod subscriptions;
@@ -92,6 +94,7 @@ const SUITES: &[Suite] = &[
     resend::cases,
     inflight::cases,
     network::cases,
+    coincide::cases,
     loss::cases,
     failure::cases,
     reconnect::cases,
@@ -101,6 +104,7 @@ const SUITES: &[Suite] = &[
     format::cases,
     names::cases,
     malformed::cases,
+    soak::cases,
 ];
 
 /// Every case for a module, in the order in which they are run; also those that do not apply to it.

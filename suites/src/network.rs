@@ -3,7 +3,7 @@
 //! No document says what is printed then; success is never right, and the port answers again.
 
 use atspec_model::{
-    case::{Await, Case, Context, Op, Step},
+    case::{Await, Case, Context, Expect, Op, Step, Unmet},
     mqtt::PacketType,
     partner::{Action, Command, Rule},
     timeline::Close,
@@ -13,7 +13,13 @@ use crate::{session::withhold, words::*};
 
 pub(crate) fn cases(cx: &Context<'_>) -> Vec<Case> {
     let mut cases: Vec<Case> = waiting(cx).into_iter().map(|one| reset(cx, one)).collect();
-    cases.extend([reset_instead_of_connack(cx), half_closed(cx), black_hole(cx), unread(cx)]);
+    cases.extend([
+        reset_instead_of_connack(cx),
+        half_closed(cx),
+        black_hole(cx),
+        unread(cx),
+        slow_reader(cx),
+    ]);
     cases
 }
 
@@ -134,4 +140,47 @@ fn unread(cx: &Context<'_>) -> Case {
     ))
     .steps([Broker(Command::Resume), Wait(Await::FromModule(PacketType::Publish, 1)), Quiet, Probe])
     .expect([publications(vec![sent(&out, 1, "lies in a buffer")])])
+}
+
+/// What a broker does not read fills its window and the module's buffers, in bytes.
+const FULL: usize = 100_000;
+
+/// The broker reads on when the module's buffers are full. A module may refuse what it has no room for; what goes out is whole.
+fn slow_reader(cx: &Context<'_>) -> Case {
+    let out = topic(cx, "out");
+    let (longest, step) = ["publish-data", "publish"]
+        .into_iter()
+        .filter(|step| has(cx, step))
+        .map(|step| (longest_payload(cx, step).unwrap_or(100).min(2000), step))
+        .max()
+        .unwrap_or((100, "publish"));
+    let one = |n: usize| {
+        let payload = [format!("{n:04}-").as_bytes(), &letters(longest - 5)].concat();
+        Op { step: step.to_owned(), ..publish(&out, 0, payload) }
+    };
+    let count = (FULL / longest).min(100);
+    let sent = (0..count).map(one).map(|op| op.values["payload"].clone()).collect();
+    case(
+        "network/slow-reader",
+        "what was sent while the broker did not read arrives whole and in order when it does",
+        &["MQTT-4.3.1-1"],
+    )
+    .steps(then(connected(cx), [Broker(Command::StopReading)]))
+    .steps((0..count).map(one).map(Try))
+    .steps([Broker(Command::Resume), Wait(Await::FromModule(PacketType::Publish, count)), Quiet, Probe])
+    .expect([whole_and_in_order(sent)])
+}
+
+/// Each PUBLISH is one of these, behind the one before.
+fn whole_and_in_order(payloads: Vec<Vec<u8>>) -> Expect {
+    Expect::new("each PUBLISH whole, in the order of the commands", move |view| {
+        let mut left = payloads.iter();
+        let sent = view.from_module(PacketType::Publish).filter_map(|p| Some((p, p.packet.as_publish()?)));
+        for (packet, publish) in sent {
+            if !left.any(|payload| *payload == publish.payload) {
+                return Err(Unmet::at(packet.packet.to_string(), packet.at));
+            }
+        }
+        Ok(())
+    })
 }

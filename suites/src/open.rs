@@ -7,7 +7,7 @@ use atspec_model::{
     timeline::Side,
 };
 
-use crate::words::*;
+use crate::{told::*, words::*};
 
 pub(crate) fn cases(cx: &Context<'_>) -> Vec<Case> {
     let (right, wrong) = (session(cx), session(cx).with("port", cx.bindings.closed_port.to_string()));
@@ -34,11 +34,12 @@ pub(crate) fn cases(cx: &Context<'_>) -> Vec<Case> {
         case("open/closed-port", "success is not reported where nothing listens", &[])
             .steps(then(wrong.configured(), [NoSuccess(wrong.dial())]))
             // Where TCP may be reported too early, the next command tells.
-            .steps((has(cx, "open") && !certain(cx, "open")).then(|| NoSuccess(wrong.connect()))),
+            .steps((has(cx, "open") && !certain(cx, "open")).then(|| NoSuccess(wrong.connect())))
+            .expect([not_restarted()]),
         case("open/after-failure", "a connection can be opened after one that failed", &[])
             .steps(then(wrong.configured(), [Try(wrong.dial())]))
             .steps(afresh(cx))
-            .expect([count(PacketType::Connect, 1)]),
+            .expect([count(PacketType::Connect, 1), not_restarted()]),
         second,
         case(
             "open/lost-before-connect",
@@ -58,8 +59,29 @@ pub(crate) fn cases(cx: &Context<'_>) -> Vec<Case> {
         .only_should(!has(cx, "close")),
         by_name(cx),
     ];
+    cases.extend(second_told(cx));
     cases.extend(spelled(cx));
     cases
+}
+
+/// Where the document has a line for a failure beside that of success, one of them, or a refusal, tells what came of it.
+fn second_told(cx: &Context<'_>) -> Option<Case> {
+    let tells = exchanges(cx.profile, "open")
+        .any(|e| e.result.iter().flatten().next().is_some() && !e.failure.is_empty());
+    only_if(tells, || {
+        case("open/second-told", "what comes of opening twice is told", &[])
+            .steps(then(connected(cx), [Try(session(cx).open()), Quiet]))
+            .expect([Expect::new("a line of success or failure, or a refusal", |view: &View<'_>| {
+                let Some(last) = told(view, "open").into_iter().next_back() else {
+                    return Err(Unmet::not_provoked("it was not sent"));
+                };
+                let o = &last.outcome;
+                if o.result.is_some() || o.failure.is_some() || o.refusal.is_some() {
+                    return Ok(());
+                }
+                Err(Unmet::at("none of them", last.asked).citing(last.cites.clone()))
+            })])
+    })
 }
 
 /// The host as a name. A bench on its own machine has one; elsewhere the address that the module is told may be one.

@@ -74,7 +74,7 @@ fn wire(cx: &Context<'_>) -> Vec<Case> {
             "publications go out in the order of their commands, each once",
             &["MQTT-2.3.1-2"],
         )
-        .steps(then(connected(cx), (1..=5).map(|n| Do(publish(&t, 1, format!("number {n}"))))))
+        .steps(then(connected(cx), (1..=5).map(|n| Check(publish(&t, 1, format!("number {n}"))))))
         .expect([publications((1..=5).map(|n| sent(&t, 1, format!("number {n}"))).collect())]),
         case(
             "publish/ids-in-flight",
@@ -95,7 +95,7 @@ fn wire(cx: &Context<'_>) -> Vec<Case> {
             "publishing goes on beyond 256 publications of QoS 1",
             &["MQTT-2.3.1-1", "MQTT-2.3.1-2"],
         )
-        .steps(then(connected(cx), (1..=300).map(|n| Do(publish(&t, 1, n.to_string())))))
+        .steps(then(connected(cx), (1..=300).map(|n| Check(publish(&t, 1, n.to_string())))))
         .expect([publications((1..=300).map(|n| sent(&t, 1, n.to_string())).collect())]),
         case("publish/long-then-short", "a short payload after a long one has no tail of it", &[])
             .steps(then(

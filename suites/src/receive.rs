@@ -366,6 +366,7 @@ fn sequences(cx: &Context<'_>) -> Vec<Case> {
             ))
             .expect([printed(vec![(t.clone(), b"to myself".to_vec())])]),
         during_commands(cx),
+        after_data(cx),
     ]
 }
 
@@ -393,6 +394,21 @@ fn during_commands(cx: &Context<'_>) -> Case {
             printed(vec![(t.clone(), first.into()), (t.clone(), second.into())]),
             publications(vec![sent(&out, 1, "first"), sent(&out, 1, "second")]),
         ])
+}
+
+/// A prompt has a buffer of its own for topic and data; what the module remembers of its subscriptions is none of it.
+fn after_data(cx: &Context<'_>) -> Case {
+    let (t, out) = (topic(cx, "in"), topic(cx, "out/of/another/length"));
+    case("receive/after-data", "a message after a publication by prompt has its own topic and payload", &[])
+        .steps(then(
+            subscribed(cx, &t, 0),
+            [
+                Check(publish_data(&out, 1, letters(200))),
+                other_publishes(&t, 0, "its-own"),
+                Wait(Await::Messages(1)),
+            ],
+        ))
+        .expect([printed(vec![(t, b"its-own".to_vec())])])
 }
 
 /// Acknowledgements of the type in the order in which the messages came.

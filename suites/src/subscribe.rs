@@ -6,11 +6,12 @@ use atspec_model::{
     partner::{Action, Command, Message, Rule},
 };
 
-use crate::{session::withhold, words::*};
+use crate::{session::withhold, told::*, words::*};
 
 pub(crate) fn cases(cx: &Context<'_>) -> Vec<Case> {
     let mut cases: Vec<Case> = (0..=2).map(|qos| of_qos(cx, qos)).collect();
     cases.extend(filters(cx));
+    cases.extend([many(cx), other_qos(cx)]);
     cases.extend(answers(cx));
     cases.extend(ending(cx));
     cases
@@ -35,6 +36,50 @@ fn of_qos(cx: &Context<'_>, qos: u8) -> Case {
     )
     .steps(then(connected(cx), [Check(subscribe(&t, qos))]))
     .expect([asked_for(&t, qos), count(PacketType::Subscribe, 1)])
+}
+
+/// So many filters at once; no document says how many there may be.
+const MANY: usize = 12;
+
+/// A module may have room for fewer, and then says so; what it took has to work.
+fn many(cx: &Context<'_>) -> Case {
+    let topics: Vec<String> = (1..=MANY).map(|n| topic(cx, &format!("many/{n}"))).collect();
+    case("subscribe/many", "twelve subscriptions work side by side, but for those that are refused", &[])
+        .steps(then(connected(cx), topics.iter().map(|t| Try(subscribe(t, 0)))))
+        .steps([Probe])
+        .steps(topics.iter().map(|t| other_publishes(t, 0, "for-one-of-many")))
+        .steps([Wait(Await::Messages(MANY)), Check(send(cx, &topic(cx, "out"), 1, "still-works"))])
+        .expect([delivered(topics)])
+}
+
+/// Every message that the broker delivered is printed.
+fn delivered(topics: Vec<String>) -> Expect {
+    let expect = Expect::new("every message that was delivered, printed", move |view| {
+        let printed = |topic: &[u8]| view.messages.iter().any(|m| m.topic == topic);
+        let sent = view.to_module(PacketType::Publish).filter_map(|p| Some((p.at, p.packet.as_publish()?)));
+        let mut own = sent.filter(|(_, m)| topics.iter().any(|t| t.as_bytes() == m.topic.as_bytes()));
+        match own.find(|(_, message)| !printed(message.topic.as_bytes())) {
+            Some((at, message)) => Err(Unmet::at(format!("nothing of \"{}\"", message.topic), at)),
+            None => Ok(()),
+        }
+    });
+    Expect { of_messages: true, ..expect }
+}
+
+/// The broker has to hear of another QoS, whatever the module remembers. Where the document has a line for a topic that is
+/// subscribed to already, that may be the answer.
+fn other_qos(cx: &Context<'_>) -> Case {
+    let t = topic(cx, "in");
+    let known = exchanges(cx.profile, "subscribe").any(|e| !e.nothing.is_empty());
+    case(
+        "subscribe/other-qos",
+        "a subscription with another QoS is not reported before its own SUBACK came",
+        &[],
+    )
+    .steps(then(subscribed(cx, &t, 0), settled(cx, "subscribe", PacketType::SubAck, 1)))
+    .steps([Held { packet: PacketType::SubAck, op: subscribe(&t, 1) }])
+    .expect([asked_for(&t, 1)])
+    .unless(known.then(|| format!("{} may answer that the topic is subscribed to already", cx.profile.name)))
 }
 
 fn filters(cx: &Context<'_>) -> Vec<Case> {

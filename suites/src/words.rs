@@ -9,7 +9,7 @@ use atspec_model::{
     partner::{Command, Message},
     profile::Profile,
     text,
-    timeline::Side,
+    timeline::{Purpose, Side, What},
 };
 
 pub(crate) use Step::{
@@ -730,6 +730,51 @@ pub(crate) fn closed_by_module() -> Expect {
             Some(last) if last.closed.iter().any(|(_, by, _)| *by == Side::Module) => Ok(()),
             Some(_) => Err(Unmet::missing("it stayed open")),
             None => Err(Unmet::not_provoked("there was no connection")),
+        }
+    })
+}
+
+/// The module is the one that it was: its echo, which the bench switched off before the case, is still off. A start switches it on.
+pub(crate) fn not_restarted() -> Expect {
+    Expect::new("the module not restarted", |view| match echoes(view).as_slice() {
+        [(_, false), rest @ ..] => match rest.iter().find(|(_, echoed)| *echoed) {
+            Some((at, _)) => Err(Unmet::at("commands are echoed again, as after a start", *at)),
+            None => Ok(()),
+        },
+        _ => Ok(()),
+    })
+}
+
+/// Each command line of the case, by its event, and whether it was printed back before anything else.
+fn echoes(view: &View<'_>) -> Vec<(usize, bool)> {
+    let mut lines: Vec<(usize, &[u8], Vec<u8>)> = Vec::new();
+    for (at, event) in view.timeline.events.iter().enumerate() {
+        match &event.what {
+            What::Sent { purpose: Purpose::Command | Purpose::Probe, bytes } => {
+                lines.push((at, bytes.trim_ascii_end(), Vec::new()));
+            }
+            What::Received { bytes } => {
+                lines
+                    .iter_mut()
+                    .next_back()
+                    .into_iter()
+                    .for_each(|(.., heard)| heard.extend_from_slice(bytes));
+            }
+            What::Teardown => break,
+            _ => {}
+        }
+    }
+    lines.into_iter().map(|(at, line, heard)| (at, heard.starts_with(line))).collect()
+}
+
+/// No line of a failure or of a lost connection in a case in which nothing fails.
+pub(crate) fn nothing_failed() -> Expect {
+    Expect::new("no line of a failure", |view| {
+        let lines = &view.profile.lines;
+        let failed = view.lines_like(&lines.failed).chain(view.lines_like(&lines.lost)).next();
+        match failed {
+            Some((at, _, line)) => Err(Unmet::at(format!("`{}`", text::visible(line)), at)),
+            None => Ok(()),
         }
     })
 }

@@ -133,7 +133,7 @@ pub struct Op {
     pub raw: Vec<String>,
     /// The command line of the last exchange, in place of what its template makes.
     pub line: Option<Vec<u8>>,
-    /// After how many bytes the writing of a command line, or of data, pauses for a moment.
+    /// After how many bytes writing pauses for a moment: in the command line, or in the data where its line is shorter.
     pub cuts: Vec<usize>,
 }
 

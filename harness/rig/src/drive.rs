@@ -597,7 +597,11 @@ impl<'p> Driver<'p> {
     async fn send(&mut self, purpose: Purpose, bytes: &[u8]) -> Result<(), Stop> {
         self.recorder.push(What::Sent { purpose, bytes: bytes.to_vec() });
         let mut from = 0;
-        for cut in std::mem::take(&mut self.cuts).into_iter().filter(|cut| *cut < bytes.len()) {
+        // A pause behind the end of what is written is for what follows it: data are longer than their command.
+        let (within, later) = std::mem::take(&mut self.cuts).into_iter().partition(|cut| *cut < bytes.len());
+        self.cuts = later;
+        let within: Vec<usize> = within;
+        for cut in within {
             if !self.write(bytes.get(from..cut).unwrap_or_default()).await? {
                 return Ok(());
             }
