@@ -100,7 +100,8 @@ fn templates<'p>(cx: &Context<'p>, step: &str) -> Vec<&'p CommandTemplate> {
     exchanges.filter_map(|exchange| exchange.send.first()).collect()
 }
 
-/// One below and one above the range, and a word where a number belongs.
+/// One below and one above the range, far above it, where a number of eight or sixteen bits begins anew or flags are hidden, and a
+/// word where a number belongs.
 fn out_of_range(cx: &Context<'_>, subject: &Subject, name: &str) -> Vec<Case> {
     let step = &subject.op.step;
     let Some(argument @ Argument { range: Some((min, max)), .. }) = cx.profile.argument(step, name) else {
@@ -108,10 +109,12 @@ fn out_of_range(cx: &Context<'_>, subject: &Subject, name: &str) -> Vec<Case> {
     };
     // A keep alive of 0 means none in MQTT, whatever a range says.
     let below = Some(min - 1).filter(|below| name != "keepalive" || *below != 0).map(|n| n.to_string());
-    let values = below.into_iter().chain([(max + 1).to_string(), "x".to_owned()]);
+    let far = [Some(max + 10), (*max < 255).then_some(256)].into_iter().flatten().map(|n| n.to_string());
+    let near = below.into_iter().chain([(max + 1).to_string(), "x".to_owned()]);
+    let values = near.map(|value| (value, false)).chain(far.map(|value| (value, true)));
     let right = if name.starts_with("will_") { &subject.full } else { &subject.op };
     values
-        .map(|value| {
+        .map(|(value, is_far)| {
             let mut op = right.clone().with(name, &value);
             if cx.profile.takes(step, "keepalive") && name != "keepalive" {
                 op = op.with("keepalive", "77");
@@ -124,6 +127,8 @@ fn out_of_range(cx: &Context<'_>, subject: &Subject, name: &str) -> Vec<Case> {
             let asks = format!("`{name}` {value} is outside its range {min} to {max} and is refused");
             let level = firmness(argument).min(subject.level);
             let case = refused(cx, subject, &format!("{name}-{value}"), &asks, op, level);
+            let cites: Vec<&str> = argument.cites.iter().map(String::as_str).collect();
+            let case = if is_far { case.citing(&cites) } else { case };
             case.citing(forbidden(step, name, &value))
         })
         .collect()

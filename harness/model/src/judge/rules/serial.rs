@@ -68,7 +68,7 @@ fn exchange_of<'v>(view: &View<'v>, command: &[u8]) -> Option<&'v Exchange> {
 fn unasked_success(view: &View<'_>) -> Option<Finding> {
     let mut outstanding = owed_for_sent_again(view);
     let unasked = |outstanding: &mut BTreeMap<Vec<u8>, usize>, at: usize, line: &[u8]| match outstanding
-        .get_mut(line)
+        .get_mut(&plain(line))
     {
         Some(n) if *n > 0 => {
             *n -= 1;
@@ -94,7 +94,7 @@ fn unasked_success(view: &View<'_>) -> Option<Finding> {
             return None;
         }
         for line in told.clone().flat_map(|one| &one.owed) {
-            *outstanding.entry(line.clone()).or_default() += 1;
+            *outstanding.entry(plain(line)).or_default() += 1;
         }
         let mut heard: BTreeSet<usize> = BTreeSet::new();
         for one in told.clone() {
@@ -181,10 +181,19 @@ fn owed_for_sent_again(view: &View<'_>) -> BTreeMap<Vec<u8>, usize> {
             .map(LineTemplate::source)
             .collect();
         for line in lines {
-            *owed.entry(line.as_bytes().to_vec()).or_default() += 1;
+            *owed.entry(plain(line.as_bytes())).or_default() += 1;
         }
     }
     owed
+}
+
+/// A line without the blank behind its first colon, which a module may print or not.
+fn plain(line: &[u8]) -> Vec<u8> {
+    let mut line = line.to_vec();
+    if let Some(colon) = line.windows(2).position(|pair| pair == b": ") {
+        line.remove(colon + 1);
+    }
+    line
 }
 
 /// Whether a line means success somewhere in the profile.
@@ -212,4 +221,16 @@ fn excess(view: &View<'_>) -> Option<Finding> {
     let expected = format!("the line to end after the declared {declared} bytes");
     let observed = format!("{} more: {}", message.excess.len(), text::shortened(&message.excess, 60));
     Some(Finding::new(Verdict::Fail, expected, observed).citing(&view.profile.message.cites).at(message.at))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_owed_may_come_with_a_blank_or_without() {
+        assert_eq!(plain(b"+ECMTPUB: 0,4,0"), plain(b"+ECMTPUB:0,4,0"));
+        assert_ne!(plain(b"+ECMTPUB:0, 4,0"), plain(b"+ECMTPUB:0,4,0"));
+        assert_eq!(plain(b"PUBACK"), b"PUBACK");
+    }
 }
