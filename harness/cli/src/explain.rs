@@ -23,24 +23,29 @@ pub(crate) fn explain(args: &ExplainArgs) -> Result<u8, Failure> {
 }
 
 fn text(what: &str, profiles: &[Profile]) -> Result<String, Failure> {
+    explained(what, profiles, &with_cases(profiles))
+}
+
+fn with_cases(profiles: &[Profile]) -> Vec<(&Profile, Vec<Case>)> {
     let bindings = placeholders();
-    let all: Vec<(&Profile, Vec<Case>)> = profiles
-        .iter()
-        .map(|profile| (profile, atspec_suites::cases(&Context { profile, bindings: &bindings })))
-        .collect();
+    let cases = |profile| atspec_suites::cases(&Context { profile, bindings: &bindings });
+    profiles.iter().map(|profile| (profile, cases(profile))).collect()
+}
+
+fn explained(what: &str, profiles: &[Profile], all: &All<'_>) -> Result<String, Failure> {
     if let Some(policy) = policy::policy(what.strip_prefix("policy/").unwrap_or(what)) {
-        return Ok(explain_policy(policy, profiles, &bindings));
+        return Ok(explain_policy(policy, profiles, &placeholders()));
     }
     if let Some(case) = all.iter().find_map(|(_, cases)| cases.iter().find(|c| c.id == what)) {
-        return Ok(explain_case(case, &all));
+        return Ok(explain_case(case, all));
     }
     let cited =
         |(profile, cases): &(&Profile, Vec<Case>)| cases.iter().any(|c| weight(c, profile, what).is_some());
     match clause(what) {
-        Some(known) => Ok(explain_clause(known, &all)),
+        Some(known) => Ok(explain_clause(known, all)),
         // A profile of somebody else's may go by a document that is not among ours.
-        None if all.iter().any(cited) => Ok(format!("{what}\n{}", checked_by(what, &all, |_| true, None))),
-        None => Err(unknown(what, &all)),
+        None if all.iter().any(cited) => Ok(format!("{what}\n{}", checked_by(what, all, |_| true, None))),
+        None => Err(unknown(what, all)),
     }
 }
 
@@ -296,8 +301,9 @@ mod tests {
     #[test]
     fn every_clause_can_be_explained() {
         let profiles = shipped();
+        let all = with_cases(&profiles);
         for clause in clauses() {
-            let told = text(clause.id, &profiles).unwrap();
+            let told = explained(clause.id, &profiles, &all).unwrap();
             assert!(told.contains(clause.gist) && told.contains("checked by"), "{told}");
         }
     }
@@ -305,8 +311,9 @@ mod tests {
     #[test]
     fn a_firm_clause_without_a_case_says_why() {
         let profiles = shipped();
+        let all = with_cases(&profiles);
         for clause in clauses().filter(|c| c.note.is_none() && c.firmness == Firmness::Firm) {
-            let told = text(clause.id, &profiles).unwrap();
+            let told = explained(clause.id, &profiles, &all).unwrap();
             assert!(!told.contains("no case yet"), "give {} a note or a case\n{told}", clause.id);
         }
     }

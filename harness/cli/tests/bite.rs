@@ -18,8 +18,8 @@ const SAMPLE: [&str; 7] = [
     "air720-ping-never",
 ];
 
-/// Modules that are right in other ways.
-const OTHERS: [&str; 2] = ["variant-blank-lines", "variant-chatty-in-pieces"];
+/// Modules that are right in another way, on some of their cases.
+const OTHERS: [&str; 1] = ["variant-slow"];
 
 #[test]
 fn a_sample_of_the_deviants_is_caught_without_surprise() {
@@ -34,7 +34,7 @@ fn a_sample_of_the_deviants_is_caught_without_surprise() {
     assert_eq!(output.status.code(), Some(0), "{score} {:#}", report["deviants"]);
     assert_eq!(score["caught"], SAMPLE.len());
     assert_eq!((&score["surprises"], &score["false_alarms"]), (&0.into(), &0.into()));
-    assert_eq!((&score["variants"], &score["rounds"]), (&4.into(), &1.into()), "two modules each");
+    assert_eq!((&score["variants"], &score["rounds"]), (&5.into(), &1.into()), "one for each module");
     let deviants = report["deviants"].as_array().expect("a list");
     // The record tells who catches what, for which clause, and in which words.
     let dup = deviants.iter().find(|deviant| deviant["name"] == "no-dup-again").expect("driven");

@@ -3,7 +3,7 @@
 mod common;
 
 use atspec_fixtures::PROFILES;
-use atspec_model::profile::Profile;
+use atspec_model::profile::{EVERY_STEP, Profile};
 use atspec_suites::campaign::measure::{limits, unmeasured};
 use common::{atspec, run, stdout};
 use rstest::rstest;
@@ -69,13 +69,12 @@ fn every_documented_limit_is_measured_or_has_a_reason() {
             assert!(!measured.contains(&one.name), "{name}: {one:?} is measured");
         }
         let excused: Vec<String> = unmeasured(&profile).into_iter().map(|one| one.name).collect();
-        for (key, argument) in
-            profile.arguments.iter().filter(|(_, a)| a.range.is_some() || a.length.is_some())
-        {
-            let alone = key.rsplit('.').next().expect("a name");
-            let own =
-                |name: &String| name == key || !key.contains('.') && name.ends_with(&format!(".{alone}"));
-            assert!(measured.iter().chain(&excused).any(own), "{name}: {key} {argument:?}");
+        let all = profile.arguments.iter().flat_map(|(key, steps)| steps.iter().map(move |one| (key, one)));
+        for (key, (step, argument)) in all.filter(|(_, (_, a))| a.range.is_some() || a.length.is_some()) {
+            let full = format!("{step}.{key}");
+            let everywhere = step == EVERY_STEP;
+            let own = |name: &String| *name == full || everywhere && name.ends_with(&format!(".{key}"));
+            assert!(measured.iter().chain(&excused).any(own), "{name}: {full} {argument:?}");
         }
     }
 }

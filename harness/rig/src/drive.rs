@@ -63,6 +63,8 @@ pub struct Driver<'p> {
     /// Lines that may follow a success; emptied when one came.
     borne: &'p [LineTemplate],
     received: usize,
+    /// Operations that may come to nothing and were waited for in vain, one after the other.
+    vain: usize,
     /// When the last byte came.
     heard: Instant,
     /// The spelling that the module takes, by step, where the document has several of which one is enough.
@@ -72,6 +74,9 @@ pub struct Driver<'p> {
     /// A step of this case was refused in its first spelling, and has not been tried in the next.
     refused_spelling: Option<String>,
 }
+
+/// Operations in a row that may be waited for in vain in one case, where whether they succeed does not matter.
+const MOST_IN_VAIN: usize = 5;
 
 /// By what the bench sees that an operation has happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -115,6 +120,7 @@ impl<'p> Driver<'p> {
             messages: 0,
             borne: &[],
             received: 0,
+            vain: 0,
             heard: Instant::now(),
             spellings: BTreeMap::new(),
             cuts: Vec::new(),
@@ -135,6 +141,7 @@ impl<'p> Driver<'p> {
         self.dialogue = None;
         self.messages = 0;
         self.received = 0;
+        self.vain = 0;
     }
 
     /// Goes on behind a session that an earlier recording opened: `events` stand in front of what comes.
@@ -204,7 +211,14 @@ impl<'p> Driver<'p> {
                 self.note_refusal(op, outcome.as_ref());
                 Ok(outcome.is_some_and(|o| o.succeeded()))
             }
-            Step::Try(op) => self.perform(op, None).await.map(|_| true),
+            // Many in a row that are waited for in vain would only cost time.
+            Step::Try(_) if self.vain >= MOST_IN_VAIN => Ok(true),
+            Step::Try(op) => {
+                let outcome = self.perform(op, None).await?;
+                let over = |o: &Outcome| o.succeeded() || o.refusal.is_some() || o.failure.is_some();
+                self.vain = if outcome.as_ref().is_none_or(over) { 0 } else { self.vain + 1 };
+                Ok(true)
+            }
             Step::Refuse(op) => {
                 self.perform(op, Some(time.quiet)).await?;
                 self.watch(time.quiet).await?;
