@@ -33,7 +33,7 @@ bench *tables:
 deny:
     cargo deny check
 
-# Every deviant and every variant through all cases of its module, and the score into the README; some ten minutes
+# Every deviant and every variant through all cases of its module, and the score into the README; some fifteen minutes
 bite:
     cargo run --release -- bite --readme README.md
 

@@ -38,30 +38,32 @@ pub(crate) fn cases(cx: &Context<'_>) -> Vec<Case> {
 /// V.250, 5.3.1 and 5.7.1: what is no command is answered with ERROR.
 fn not_ok() -> Expect {
     Expect::new("no OK for a command that there is not", |view: &View<'_>| {
-        let told = view.steps.last().into_iter().flat_map(|step| &step.dialogues);
-        match told.filter_map(|told| told.outcome.answer.as_ref()).next() {
+        let mut told = view.steps.last().into_iter().flat_map(|step| &step.dialogues);
+        match told.find_map(|told| told.outcome.answer.as_ref()) {
             Some((line, at)) => Err(Unmet::at(format!("`{}`", text::visible(line)), *at)),
             None => Ok(()),
         }
     })
 }
 
-type Rename = fn(&str) -> Option<String>;
+type Rename = fn(&str) -> String;
 
 /// No command has letters that no vendor would choose.
-fn longer(name: &str) -> Option<String> {
-    Some(format!("{name}XQ"))
+fn longer(name: &str) -> String {
+    format!("{name}XQ")
 }
 
-fn shorter(name: &str) -> Option<String> {
-    name.get(..name.len() - 1).map(str::to_owned)
+fn shorter(name: &str) -> String {
+    let mut name = name.to_owned();
+    name.pop();
+    name
 }
 
 /// The last command line of an operation under another name; none where that is a command too, or where it has no arguments.
 fn renamed(cx: &Context<'_>, op: &Op, rename: Rename) -> Option<Vec<u8>> {
     let line = line_of(cx, op)?;
     let (name, rest) = line.split_once('=')?;
-    let other = rename(name)?;
+    let other = rename(name);
     let all = cx.profile.steps.values().flat_map(|step| &step.exchanges).flat_map(|exchange| &exchange.send);
     let known = all.filter_map(|template| template.source().split(['=', '?']).next());
     let is_known = known.into_iter().any(|known| known.eq_ignore_ascii_case(&other));
