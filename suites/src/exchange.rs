@@ -64,6 +64,9 @@ fn questions<'p>(cx: &Context<'p>) -> Vec<&'p str> {
 /// the connection, where there is one, has to be as it was.
 fn in_states(cx: &Context<'_>) -> Vec<Case> {
     let asked = || questions(cx).into_iter().flat_map(|step| [Try(Op::new(step)), Probe]);
+    let asking = questions(cx).into_iter().filter_map(|step| cx.profile.steps.get(step));
+    let clauses: Vec<&str> =
+        asking.flat_map(|s| &s.exchanges).flat_map(|e| &e.cites).map(String::as_str).collect();
     let works = || Check(send(cx, &topic(cx, "out"), 1, "still-works"));
     let of = |name: &str, when: &str, steps: Vec<Step>| {
         case(
@@ -72,6 +75,7 @@ fn in_states(cx: &Context<'_>) -> Vec<Case> {
             &[],
         )
         .steps(steps)
+        .citing(&clauses)
         .expect([not_restarted()])
         .unless(
             questions(cx).is_empty().then(|| format!("the document of {} has no question", cx.profile.name)),

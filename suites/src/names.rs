@@ -28,7 +28,8 @@ pub(crate) fn cases(cx: &Context<'_>) -> Vec<Case> {
             cases.push(
                 case(&format!("names/{name}-{how}"), asks, &[])
                     .steps(then(connected(cx), [Refuse(op)]))
-                    .expect([count(packet, 0), not_ok().should()]),
+                    .expect([count(packet, 0), not_ok().should()])
+                    .like(cx, &format!("{name}/qos0")),
             );
         }
     }
@@ -90,6 +91,7 @@ fn overlong(cx: &Context<'_>) -> Case {
     )
     .steps(then(connected(cx), [Try(op), Quiet, Probe, Check(send(cx, &t, 1, "as before"))]))
     .expect([publications(vec![sent(&t, 1, "as before")])])
+    .like(cx, "publish/qos1")
 }
 
 /// V.250, 5.2.1: a command's name may be in capitals or in small letters.
@@ -105,4 +107,5 @@ fn in_small_letters(cx: &Context<'_>) -> Case {
         .unless(line.is_none().then(|| "its publication takes more than one command line".to_owned()))
         .steps(then(connected(cx), [Check(Op { line, ..op }), Quiet]))
         .expect([publications(vec![sent(&t, 0, "in small letters")])])
+        .like(cx, "publish/qos0")
 }

@@ -70,6 +70,7 @@ fn second_told(cx: &Context<'_>) -> Option<Case> {
         .any(|e| e.result.iter().flatten().next().is_some() && !e.failure.is_empty());
     only_if(tells, || {
         case("open/second-told", "what comes of opening twice is told", &[])
+            .like(cx, "open/second")
             .steps(then(connected(cx), [Try(session(cx).open()), Quiet]))
             .expect([Expect::new("a line of success or failure, or a refusal", |view: &View<'_>| {
                 let Some(last) = told(view, "open").into_iter().next_back() else {

@@ -133,7 +133,9 @@ fn wire(cx: &Context<'_>) -> Vec<Case> {
                     Wait(Await::FromModule(PacketType::Publish, 1)),
                 ],
             ))
-            .expect([publications(vec![retained(qos, retain)])]),
+            .expect([publications(vec![retained(qos, retain)])])
+            // What a document says of the flag it says of no QoS.
+            .like(cx, if qos == 2 { "publish/retain-1-qos1" } else { "" }),
         );
     }
     cases

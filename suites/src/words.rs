@@ -45,6 +45,8 @@ pub(crate) trait Build {
     fn expect(self, expect: impl IntoIterator<Item = Expect>) -> Self;
     /// Checks these statements as well.
     fn citing(self, cites: &[&str]) -> Self;
+    /// Checks what the profile says that another case checks of its document, too.
+    fn like(self, cx: &Context<'_>, id: &str) -> Self;
     /// Binds only as a SHOULD.
     fn should(self) -> Self;
     /// Does not apply where the module has no command for the step, although the case itself does not use it.
@@ -69,6 +71,11 @@ impl Build for Case {
     fn citing(mut self, cites: &[&str]) -> Self {
         self.cites.extend(cites.iter().map(|&cite| cite.to_owned()));
         self
+    }
+
+    fn like(self, cx: &Context<'_>, id: &str) -> Self {
+        let cites: Vec<&str> = cx.profile.cites.get(id).into_iter().flatten().map(String::as_str).collect();
+        self.citing(&cites)
     }
 
     fn should(mut self) -> Self {

@@ -106,8 +106,15 @@ fn beyond(cx: &Context<'_>, step: &str, name: &'static str, len: usize, argument
     };
     // How long client ids may be is the server's to say (MQTT-3.1.3-5, -6): a longer one that arrives whole harms nobody.
     let firm = argument.is_some_and(|argument| !argument.cites.is_empty()) && name != "client";
-    case(&format!("limits/{name}-{len}"), &asks, &[])
-        .steps(steps)
+    let usual = match name {
+        "client" => "connect/client-id",
+        "username" | "password" => "connect/credentials",
+        _ => "will/qos0-retain0",
+    };
+    let long = case(&format!("limits/{name}-{len}"), &asks, &[]);
+    // A documented maximum has clauses of its own.
+    let long = if argument.is_none() { long.like(cx, usual) } else { long };
+    long.steps(steps)
         .expect([never_cut(index, name, value(cx, name, len))])
         .expect(firm.then(|| accepted_warns(index, name)))
 }

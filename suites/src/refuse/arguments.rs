@@ -127,8 +127,8 @@ fn out_of_range(cx: &Context<'_>, subject: &Subject, name: &str) -> Vec<Case> {
             let asks = format!("`{name}` {value} is outside its range {min} to {max} and is refused");
             let level = firmness(argument).min(subject.level);
             let case = refused(cx, subject, &format!("{name}-{value}"), &asks, op, level);
-            let cites: Vec<&str> = argument.cites.iter().map(String::as_str).collect();
-            let case = if is_far { case.citing(&cites) } else { case };
+            let near = format!("refuse/{step}-{name}-{}", max + 1).replace('_', "-");
+            let case = if is_far { case.like(cx, &near) } else { case };
             case.citing(forbidden(step, name, &value))
         })
         .collect()

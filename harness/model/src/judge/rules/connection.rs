@@ -6,6 +6,7 @@ use crate::{
     case::{Case, Step},
     judge::{Connection, Finding, StepView, View, WirePacket, last_event},
     mqtt::{Body, PacketType},
+    partner::Command,
     timeline::{Side, What},
     verdict::Verdict,
 };
@@ -136,7 +137,7 @@ fn keep_alive(view: &View<'_>) -> Option<Breach> {
         let mut before = start.at_us;
         for (at, at_us) in sent_behind(view, connection, start) {
             let gap = at_us.saturating_sub(before);
-            if gap > limit {
+            if gap > limit && !was_unread(view, before, at_us) {
                 let silent = scaled_back(view, gap);
                 let observed = format!(
                     "nothing for {silent:.1} s until {}, with a keep alive of {seconds} s",
@@ -147,6 +148,20 @@ fn keep_alive(view: &View<'_>) -> Option<Breach> {
             before = at_us;
         }
         None
+    })
+}
+
+/// Whether the broker did not read for a part of this time: then nobody knows when the module sent what was read.
+fn was_unread(view: &View<'_>, from_us: u64, to_us: u64) -> bool {
+    let stop = Command::StopReading.to_string();
+    let events = &view.timeline.events;
+    events.iter().enumerate().any(|(i, event)| {
+        let What::Broker { command } = &event.what else { return false };
+        let resumed = || {
+            let mut later = events.iter().skip(i + 1);
+            later.find(|e| matches!(&e.what, What::Broker { command } if *command != stop)).map(|e| e.at_us)
+        };
+        *command == stop && event.at_us < to_us && resumed().is_none_or(|at_us| at_us > from_us)
     })
 }
 

@@ -7,6 +7,7 @@ use super::*;
 use crate::{
     judge,
     mqtt::{Ack, Body, ConnAck, Connect, Level, Publish, Subscribe, Text, encode, encode_with_flags},
+    partner::Command,
     profile::Profile,
     timeline::{Bindings, Close, Event, Header, SCHEMA, Settings, Timeline, What},
     verdict::Judgement,
@@ -317,4 +318,27 @@ fn what_ended_the_case_before_may_speak_late() {
     let claimed = judged("+ECMTPUB:0,3,0");
     assert_eq!(claimed.verdict, Verdict::Fail, "{claimed:#?}");
     assert_eq!(judged("+ECMTPUB:0,3,1,0").verdict, Verdict::Pass, "no success: result 1, and its value");
+}
+
+/// What is read late was not necessarily sent late.
+#[test]
+fn a_broker_that_does_not_read_cannot_tell_silence() {
+    let profile = Profile::load(PROFILE).expect("the shipped profile has no mistakes");
+    let judged = |commands: &[(u64, Command)]| {
+        let parts = [M(1, connect(true, 10)), B(1, accept()), Wait(30_000), M(1, encode(&Body::PingReq))];
+        let mut timeline = timeline(&parts);
+        for (at_us, command) in commands {
+            let at = timeline.events.iter().position(|e| e.at_us > *at_us).unwrap_or(timeline.events.len());
+            let what = What::Broker { command: command.to_string() };
+            timeline.events.insert(at, Event { at_us: *at_us, what });
+        }
+        judge::judge(&case(), &profile, &timeline).verdict
+    };
+    assert_eq!(judged(&[]), Verdict::Fail);
+    assert_eq!(judged(&[(5_000_000, Command::StopReading), (29_000_000, Command::Resume)]), Verdict::Pass);
+    assert_eq!(
+        judged(&[(1_500, Command::StopReading), (1_600, Command::Resume)]),
+        Verdict::Fail,
+        "read in time"
+    );
 }
