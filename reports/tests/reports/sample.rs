@@ -75,22 +75,11 @@ fn cases() -> Vec<CaseRecord> {
 
 pub(crate) fn case(module: &str, id: &str, verdict: Verdict, took_ms: u64) -> CaseRecord {
     CaseRecord {
-        module: module.into(),
-        id: id.into(),
-        verdict,
-        level: Level::Must,
         cites: cites(&["MQTT-3.1.0-1"]),
         asks: "what the module has to do".into(),
         took_ms,
-        expected: String::new(),
-        observed: String::new(),
-        message: String::new(),
-        notes: Vec::new(),
-        uses: Vec::new(),
-        kept: Vec::new(),
-        excerpt: Vec::new(),
-        retries: 0,
         timeline: Some(format!("timelines/{module}/{id}.jsonl")),
+        ..CaseRecord::plain(module, id, verdict)
     }
 }
 
