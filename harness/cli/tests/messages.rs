@@ -33,9 +33,6 @@ fn the_message_of_every_deviant_names_its_fault() {
         (r#"(127\.0\.0\.1"?,"?)\d+"#, "${1}PORT"),
         (r"\bport \d+", "port PORT"),
         (r"\b\d+\.\d+ s\b", "TIME s"),
-        // What is told too early comes before the packet is held or while it is, as the machine has time.
-        (r"no `(\w+)` (while \w+ is held back|before the broker's \w+)", "no `$1` before the broker's"),
-        (r"`(\w+)` (at TIME s, \w+ was still held back|although the broker sent no \w+)", "`$1` without the broker's"),
         // How many are lost of what comes fast, too.
         (r"(30 messages printed as it came, in order\n +observed ) .*", "$1 fewer"),
     ] }, {
