@@ -7,10 +7,13 @@ use std::{
     io::{BufRead as _, BufReader},
     path::Path,
     process::{Child, Command, Stdio},
+    thread,
+    time::Duration,
 };
 
+use atspec_emulator::Options;
 use atspec_model::run::Record;
-use common::{atspec, reached, records, temp};
+use common::{CLOCK, Module, atspec, reached, records, temp};
 use rstest::rstest;
 
 /// A run that has finished at least so many cases.
@@ -74,4 +77,27 @@ fn kill_leaves_every_finished_case(#[values(1, 9, 33)] cases: usize) {
         let timeline = case.timeline.as_ref().expect("driven");
         assert!(out.join(timeline).is_file(), "{timeline}");
     }
+}
+
+/// A laptop that sleeps, a container that is paused: the module went on meanwhile, and is not to be blamed for it.
+#[test]
+fn a_bench_that_was_suspended_blames_nobody() {
+    let dir = temp();
+    let module = Module::start(Options { clock_factor: CLOCK, ..Options::default() });
+    let out = dir.path().join("report");
+    let mut child = atspec()
+        .args(["run", "--module", "air780e", "--port", &module.port(), "--clock-factor", &CLOCK.to_string()])
+        .args(["--only", "keepalive/*", "--out"])
+        .arg(&out)
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("the program starts");
+    let file = out.join("run.jsonl");
+    assert!(reached(|| fs::read_to_string(&file).is_ok_and(|text| text.lines().count() > 1)));
+    // In its second case; longer than keep alive and margins together.
+    signal(&child, "-STOP");
+    thread::sleep(Duration::from_secs(9));
+    signal(&child, "-CONT");
+    let code = child.wait().expect("it ends").code();
+    assert_eq!(code, Some(0), "{:#?}", records(&out));
 }

@@ -208,6 +208,11 @@ pub enum What {
         /// Why it is not the module's.
         why: String,
     },
+    /// The bench did nothing for longer than its margin allows for: its machine was suspended, or far too busy.
+    Stalled {
+        /// How long beyond what it meant to wait, in ms.
+        ms: u64,
+    },
     /// The bench itself failed.
     Fault {
         /// What failed.

@@ -1,6 +1,6 @@
 //! One module on the bench: its port, its tap, and one case after the other.
 
-use std::{fmt, io, net::SocketAddr};
+use std::{fmt, io, net::SocketAddr, time::Duration};
 
 use atspec_model::{
     case::Case,
@@ -14,6 +14,7 @@ use crate::{
     broker::{BrokerError, Upstream},
     drive::{Driver, Stop},
     link::{Address, Link, OpenError},
+    pulse::Pulse,
     record::Recorder,
     tap::Tap,
 };
@@ -60,6 +61,7 @@ pub struct Bench<'p> {
     local: SocketAddr,
     /// Holds a port and does not listen on it, so that nobody else does.
     refusing: TcpSocket,
+    _pulse: Pulse,
 }
 
 impl fmt::Debug for Bench<'_> {
@@ -106,7 +108,8 @@ impl<'p> Bench<'p> {
         let baud = options.baud.unwrap_or(profile.serial.baud);
         let link = Link::open(&options.port, baud).await?;
         let driver = Driver::new(profile, options.settings, link, tap, recorder.clone(), interrupt);
-        Ok(Self { profile, options, driver, recorder, local, refusing })
+        let pulse = Pulse::start(recorder.clone(), Duration::from_millis(options.settings.margin_ms));
+        Ok(Self { profile, options, driver, recorder, local, refusing, _pulse: pulse })
     }
 
     /// Wakes the module up and asks what it is. `Err` says why it cannot be driven.
@@ -238,6 +241,11 @@ impl<'p> Bench<'p> {
     /// The baud rate of its port.
     pub(crate) fn baud(&self) -> u32 {
         self.options.baud.unwrap_or(self.profile.serial.baud)
+    }
+
+    /// Whether something can switch the module off and on: then a port that does not answer is left to it.
+    pub(crate) fn switchable(&mut self, switchable: bool) {
+        self.driver.switchable(switchable);
     }
 
     /// The module is on another port now.

@@ -73,6 +73,8 @@ pub struct Driver<'p> {
     cuts: Vec<usize>,
     /// A step of this case was refused in its first spelling, and has not been tried in the next.
     refused_spelling: Option<String>,
+    /// Something can switch the module off and on, which is faster than to coax it.
+    switchable: bool,
 }
 
 /// Operations in a row that may be waited for in vain in one case, where whether they succeed does not matter.
@@ -125,7 +127,13 @@ impl<'p> Driver<'p> {
             spellings: BTreeMap::new(),
             cuts: Vec::new(),
             refused_spelling: None,
+            switchable: false,
         }
+    }
+
+    /// Whether something can switch the module off and on: then a port that does not answer is left to it.
+    pub fn switchable(&mut self, switchable: bool) {
+        self.switchable = switchable;
     }
 
     /// The tap.
@@ -796,6 +804,9 @@ impl<'p> Driver<'p> {
 
     /// Brings a port back that does not answer: ends a data mode by what it may still wait for, then asks again.
     async fn recover(&mut self) -> Result<bool, Stop> {
+        if self.switchable {
+            return Ok(false);
+        }
         let lengths = self.profile.arguments.iter().filter(|(name, _)| name.ends_with("len"));
         let ranges = lengths.flat_map(|(_, by_step)| by_step.values()).filter_map(|a| a.range);
         let longest = ranges.map(|(_, max)| max).max().unwrap_or(0);

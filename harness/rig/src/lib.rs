@@ -12,6 +12,7 @@ pub mod broker;
 pub mod drive;
 pub mod link;
 mod live;
+mod pulse;
 pub mod record;
 pub mod sitting;
 pub mod tap;

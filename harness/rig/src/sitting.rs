@@ -62,9 +62,16 @@ impl fmt::Debug for Sitting<'_, '_> {
     }
 }
 
+impl Drop for Sitting<'_, '_> {
+    fn drop(&mut self) {
+        self.bench.switchable(false);
+    }
+}
+
 impl<'b, 'p> Sitting<'b, 'p> {
     /// Sits down at a module that answers. `power` brings back one that does not any more.
     pub fn new(bench: &'b mut Bench<'p>, power: Option<Power<'b>>) -> Self {
+        bench.switchable(power.is_some());
         Self { bench, power, standing: None, sessions: 0, sendings: 0 }
     }
 

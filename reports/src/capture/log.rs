@@ -41,6 +41,7 @@ impl Log {
             What::Stranger { conn, why } => {
                 (format!("connection {conn} is not the module's: {why}"), on(conn, Side::Module))
             }
+            What::Stalled { ms } => (format!("the bench stood still for {ms} ms"), None),
             What::Fault { what } => (format!("the bench failed: {what}"), None),
             What::Interrupted => ("the run was interrupted".to_owned(), None),
             What::StepDone { .. }

@@ -9,6 +9,7 @@ use std::{
 
 use atspec_model::{
     case::{Case, Context},
+    judge::stalled,
     profile::Profile,
     run::CaseRecord,
     timeline::{Bindings, Timeline},
@@ -24,6 +25,9 @@ use tokio::sync::watch;
 
 use super::plan::Port;
 use crate::{judge, seat::Switch};
+
+/// How often a case is driven again because the bench stood still in it. A machine that is that busy is no bench.
+const MOST_STALLS: u32 = 3;
 
 /// A module that answers, with its bench.
 #[derive(Debug)]
@@ -90,6 +94,7 @@ impl<'p> Stand<'p> {
     pub(crate) async fn attempt(&mut self, id: &str, retries: u32, dir: Option<&Path>) -> Attempt {
         let mut respelled: Option<String> = None;
         let mut tries = 0;
+        let mut stalls = 0;
         loop {
             let began = Instant::now();
             let bindings = self.bench.bindings(id, tries);
@@ -105,6 +110,17 @@ impl<'p> Stand<'p> {
             let mut record = self.record(&case, &mut timeline, dir);
             record.took_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
             record.retries = tries;
+            if record.verdict == Verdict::Error
+                && after == After::Ready
+                && stalls < MOST_STALLS
+                && stalled(&timeline).is_some()
+            {
+                stalls += 1;
+                continue;
+            }
+            if stalls > 0 {
+                record.notes.push(format!("driven again {stalls} ×, since the bench stood still"));
+            }
             let good = matches!(record.verdict, Verdict::Pass | Verdict::Warning);
             if let Some(step) = respelled.take() {
                 if good {

@@ -78,6 +78,7 @@ fn lines(view: &View<'_>) -> Vec<(usize, ExcerptLine)> {
             What::Broker { command } => ("broker  ", command.clone()),
             What::PortLost { why } => ("serial <", format!("port lost: {why}")),
             What::Flooded { bytes } => ("serial <", format!("flooded: {bytes} bytes")),
+            What::Stalled { ms } => ("bench   ", format!("stood still for {} s", super::steps::seconds(*ms))),
             What::Fault { what } => ("bench   ", what.clone()),
             What::Stranger { why, .. } => {
                 ("wire   <", format!("a connection that is not the module's: {why}"))

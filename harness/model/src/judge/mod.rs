@@ -104,6 +104,7 @@ pub fn judge_from(begun: Seen<'_>, case: &Case, timeline: &Timeline) -> Judgemen
     }
     let kept = rules::kept(&view, &findings);
     let judgement = conclude(case, findings);
+    let judgement = doubted(&view, judgement);
     let aside =
         aside.iter().map(|f| format!("besides the policy: expected {}; observed {}", f.expected, f.observed));
     Judgement {
@@ -125,6 +126,25 @@ fn bench(view: &View<'_>) -> Option<Judgement> {
         What::Interrupted => error("interrupted".to_owned(), at),
         _ => None,
     })
+}
+
+/// Where a recording says that the bench itself stood still: the event.
+pub fn stalled(timeline: &Timeline) -> Option<usize> {
+    timeline.events.iter().position(|event| matches!(event.what, What::Stalled { .. }))
+}
+
+/// A bench that stood still cannot tell who was late: it blames nobody. What passed has passed.
+fn doubted(view: &View<'_>, judgement: Judgement) -> Judgement {
+    let blames = !matches!(judgement.verdict, Verdict::Pass | Verdict::Skipped);
+    let Some(at) = stalled(view.timeline).filter(|_| blames) else { return judgement };
+    let What::Stalled { ms } = view.timeline.events[at].what else { return judgement };
+    let message = format!(
+        "the bench stood still for {} s (suspended, or its machine is far too busy), so nobody can be blamed; without that it would be {}: {}",
+        steps::seconds(ms),
+        judgement.verdict,
+        judgement.message
+    );
+    Judgement { offence: Some(at), notes: judgement.notes, ..Judgement::plain(Verdict::Error, message) }
 }
 
 fn expectations(case: &Case, view: &View<'_>) -> Vec<Finding> {

@@ -371,6 +371,6 @@ fn said(outcome: &Outcome) -> String {
 }
 
 /// ms as seconds for people.
-fn seconds(ms: u64) -> String {
+pub(super) fn seconds(ms: u64) -> String {
     format!("{}.{:03}", ms / 1000, ms % 1000).trim_end_matches('0').trim_end_matches('.').to_owned()
 }

@@ -174,6 +174,24 @@ fn a_breach_fails_with_its_statements_and_shows_the_packet(
     assert!(statements.iter().all(|s| !judgement.kept.contains(s)), "broken and kept: {judgement:#?}");
 }
 
+/// Who was late cannot be told by a bench that stood still; what passed has passed.
+#[test]
+fn a_bench_that_stood_still_blames_nobody() {
+    let profile = Profile::load(PROFILE).expect("the shipped profile has no mistakes");
+    let stalled = |parts: &[Part]| {
+        let mut timeline = timeline(parts);
+        let end = timeline.events.len() - 1;
+        timeline.events.insert(end, Event { at_us: 1_000_000, what: What::Stalled { ms: 3000 } });
+        judge::judge(&case(), &profile, &timeline)
+    };
+    let late = [M(1, connect(true, 10)), B(1, accept()), Wait(16_000), M(1, encode(&Body::PingReq))];
+    assert_eq!(judged(&late).verdict, Verdict::Fail);
+    let doubted = stalled(&late);
+    assert_eq!((doubted.verdict, doubted.clauses.as_slice()), (Verdict::Error, &[][..]));
+    assert!(doubted.message.contains("the bench stood still for 3 s"), "{}", doubted.message);
+    assert_eq!(stalled(&opening(true)).verdict, Verdict::Pass);
+}
+
 #[rstest]
 #[case::pings_in_time(&["MQTT-3.1.2-23"], vec![
     M(1, connect(true, 10)), B(1, accept()), Wait(9000), M(1, encode(&Body::PingReq)), Wait(9000)])]
