@@ -3,7 +3,7 @@
 use std::{fmt::Write as _, fs, path::Path};
 
 use atspec_model::{profile::Profile, timeline::Timeline, verdict::Verdict};
-use atspec_suites::campaign::measure::{End, Limit, Measure, Measured, Real, limits, unmeasured};
+use atspec_suites::campaign::measure::{End, Limit, Measure, Measured, Real, Unmeasured, limits, unmeasured};
 use serde::Serialize;
 
 use crate::{
@@ -16,29 +16,34 @@ use crate::{
 /// The case of `run.jsonl` and of recordings under which limits are measured.
 pub(crate) const ID: &str = "measure/limits";
 
-/// A measured limit as JSON has it.
+/// A documented limit as JSON has it.
 #[derive(Debug, Serialize)]
-struct Row<'a> {
-    module: &'a str,
-    limit: &'a str,
+struct Row {
+    module: String,
+    limit: String,
     end: End,
-    unit: &'a str,
+    unit: &'static str,
     documented: i64,
     measured: Option<i64>,
     /// Nothing further out was tried.
     open: bool,
     verdict: Verdict,
-    at_documented: String,
+    at_documented: Option<String>,
     beyond: Option<String>,
-    unclean: Option<&'a str>,
+    unclean: Option<String>,
     sendings: usize,
-    cites: &'a [String],
+    cites: Vec<String>,
+    /// Why no try can measure it; then it is skipped.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    not_measured: Option<&'static str>,
 }
 
 /// Measures every limit that was chosen; exit code 1 where a module falls short.
 pub(crate) fn measure(args: &MeasureArgs) -> Result<u8, Failure> {
     let profiles = modules::find_all(&args.seat.module)?;
-    let names: Vec<String> = profiles.iter().flat_map(limits).map(|limit| limit.name).collect();
+    let measurable = profiles.iter().flat_map(limits).map(|limit| limit.name);
+    let names: Vec<String> =
+        measurable.chain(profiles.iter().flat_map(unmeasured).map(|one| one.name)).collect();
     let selection = Selection::new(&args.only, &[], &names)?;
     let results = seat::at_each(&args.seat, async |profile, sitting| {
         let chosen: Vec<Limit> = limits(profile).into_iter().filter(|l| selection.takes(&l.name)).collect();
@@ -53,11 +58,14 @@ pub(crate) fn measure(args: &MeasureArgs) -> Result<u8, Failure> {
         Ok((campaign.done().to_vec(), short))
     })?;
     let mut text = String::new();
-    let mut rows: Vec<Row<'_>> = Vec::new();
+    let mut rows: Vec<Row> = Vec::new();
     for (profile, (measured, _)) in &results {
+        let left_out: Vec<Unmeasured> =
+            unmeasured(profile).into_iter().filter(|one| selection.takes(&one.name)).collect();
         text += &table(profile, measured);
-        text += &not_measured(profile, &selection);
+        text += &not_measured(&left_out);
         rows.extend(measured.iter().map(|one| row(&profile.name, one)));
+        rows.extend(left_out.iter().flat_map(|one| rows_without(&profile.name, one)));
     }
     let json = serde_json::to_string_pretty(&rows).map_err(Failure::bench)?;
     match args.seat.format {
@@ -87,27 +95,49 @@ pub(crate) fn verdict(one: &Measured) -> Verdict {
     }
 }
 
-fn row<'a>(module: &'a str, one: &'a Measured) -> Row<'a> {
+fn row(module: &str, one: &Measured) -> Row {
     let (measured, open) = match one.real {
         Real::Exactly(n) => (Some(n), false),
         Real::AtLeast(n) => (Some(n), true),
         Real::Nothing => (None, false),
     };
     Row {
-        module,
-        limit: &one.limit.name,
+        module: module.to_owned(),
+        limit: one.limit.name.clone(),
         end: one.limit.end,
         unit: one.limit.unit,
         documented: one.limit.documented,
         measured,
         open,
         verdict: verdict(one),
-        at_documented: one.at_documented.to_string(),
+        at_documented: Some(one.at_documented.to_string()),
         beyond: one.beyond.as_ref().map(ToString::to_string),
-        unclean: one.unclean.as_deref(),
+        unclean: one.unclean.clone(),
         sendings: one.sendings,
-        cites: &one.limit.cites,
+        cites: one.limit.cites.clone(),
+        not_measured: None,
     }
+}
+
+/// The two ends of a range that no try can measure.
+fn rows_without(module: &str, one: &Unmeasured) -> [Row; 2] {
+    let (min, max) = one.range;
+    [(End::Min, min), (End::Max, max)].map(|(end, documented)| Row {
+        module: module.to_owned(),
+        limit: one.name.clone(),
+        end,
+        unit: "",
+        documented,
+        measured: None,
+        open: true,
+        verdict: Verdict::Skipped,
+        at_documented: None,
+        beyond: None,
+        unclean: None,
+        sendings: 0,
+        cites: Vec::new(),
+        not_measured: Some(one.reason()),
+    })
 }
 
 /// The measured limits of a module for people.
@@ -127,12 +157,11 @@ pub(crate) fn table(profile: &Profile, all: &[Measured]) -> String {
 }
 
 /// The documented limits that no try can measure, with the reason.
-fn not_measured(profile: &Profile, selection: &Selection) -> String {
+fn not_measured(all: &[Unmeasured]) -> String {
     let mut text = String::new();
-    for one in unmeasured(profile).into_iter().filter(|one| selection.takes(&one.name)) {
+    for one in all {
         let (min, max) = one.range;
-        let why = one.why.unwrap_or("no way leads to it");
-        let _ = writeln!(text, "  not measured: {} {min} to {max}: {why}", one.name);
+        let _ = writeln!(text, "  not measured: {} {min} to {max}: {}", one.name, one.reason());
     }
     text
 }

@@ -79,6 +79,19 @@ fn every_documented_limit_is_measured_or_has_a_reason() {
     }
 }
 
+/// Such a limit is asked for by its name like any other, and its rows have the reason.
+#[test]
+fn a_limit_that_cannot_be_measured_says_why() {
+    let (rows, code) = measure("air780e", "", "open.port");
+    let ends: Vec<&str> = rows.iter().filter_map(|row| row["end"].as_str()).collect();
+    assert_eq!(ends, ["min", "max"], "{rows:?}");
+    for row in &rows {
+        assert_eq!(row["verdict"], "skipped", "{row}");
+        assert!(row["not_measured"].as_str().is_some_and(|why| why.contains("one port")), "{row}");
+    }
+    assert_eq!(code, Some(0), "{rows:?}");
+}
+
 /// The limits of what is not a payload: places of the cache, links, packet ids, topics of messages, texts that show nowhere.
 #[rstest]
 #[case("l506", "read-message.slot", 3)]

@@ -362,6 +362,13 @@ pub struct Unmeasured {
     pub why: Option<&'static str>,
 }
 
+impl Unmeasured {
+    /// Why it is not measured.
+    pub fn reason(&self) -> &'static str {
+        self.why.unwrap_or("no way leads to it")
+    }
+}
+
 /// Every documented limit of a module that [`limits`] has not, and why.
 pub fn unmeasured(profile: &Profile) -> Vec<Unmeasured> {
     let measured: Vec<String> = limits(profile).into_iter().map(|limit| limit.name).collect();
