@@ -2,7 +2,7 @@
 
 use atspec_model::{
     case::{Await, Case, Context},
-    mqtt::PacketType,
+    mqtt::{Body, PacketType},
 };
 
 use crate::{campaign::misfit, publish::acknowledgements, words::*};
@@ -109,7 +109,26 @@ fn misfits(cx: &Context<'_>) -> Vec<Case> {
         10,
         [letters(10), b"surplus".to_vec()].concat(),
     );
-    fewer.into_iter().chain(more).collect()
+    fewer.into_iter().chain(more).chain(no_data(cx)).collect()
+}
+
+/// Where the range of lengths does not exclude 0: no data are awaited then, whatever becomes of the command.
+fn no_data(cx: &Context<'_>) -> Option<Case> {
+    let range = cx.profile.argument("publish-data", "len").and_then(|argument| argument.range);
+    let out = topic(cx, "out");
+    range.is_none_or(|(min, _)| min <= 0).then(|| {
+        case(
+            "publish-data/no-bytes",
+            "a length of 0 is refused or publishes nothing, and the port answers",
+            &[],
+        )
+        .steps(then(connected(cx), [Beyond(publish_data(&out, 1, "")), Do(send(cx, &out, 1, "still here"))]))
+        .expect([some(
+            PacketType::Publish,
+            "with what is published then",
+            |body| matches!(body, Body::Publish(publish) if publish.payload == b"still here"),
+        )])
+    })
 }
 
 /// A letter before and behind, so that losing the first or last byte shows.

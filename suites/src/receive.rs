@@ -99,34 +99,7 @@ fn payloads(cx: &Context<'_>) -> Vec<Case> {
         },
         whole(cx, "empty", "a message without payload is printed with length 0", b""),
     ];
-    let longish = topic(cx, &"x".repeat(64_usize.saturating_sub(topic(cx, "").len())));
-    cases.push(
-        case("receive/topic-64", "a message on a topic of 64 bytes is printed with its whole topic", &[])
-            .steps(then(
-                subscribed(cx, &topic(cx, "#"), 0),
-                [other_publishes(&longish, 0, "near"), Wait(Await::Messages(1))],
-            ))
-            .expect([printed(vec![(longish, b"near".to_vec())])]),
-    );
-    let long = topic(cx, &"level/".repeat(40));
-    let asked = cx.profile.argument("subscribe", "topic").and_then(|a| a.length).map(|(_, max)| max);
-    let longer_topic = cx
-        .profile
-        .behaviour
-        .receive_topic_max
-        .or(asked)
-        .filter(|max| long.len() > *max)
-        .map(|max| format!("a topic of {} has {max} bytes at most", cx.profile.name));
-    cases.push(
-        case("receive/long-topic", "a message on a topic of some 250 bytes is printed too", &[])
-            .should()
-            .steps(then(
-                subscribed(cx, &topic(cx, "#"), 0),
-                [other_publishes(&long, 0, "far away"), Wait(Await::Messages(1))],
-            ))
-            .expect([printed(vec![(long, b"far away".to_vec())])])
-            .unless(longer_topic),
-    );
+    cases.extend(topics(cx));
     if let Some(max) = cx.profile.behaviour.receive_max {
         cases.push(whole(
             cx,
@@ -162,6 +135,38 @@ fn payloads(cx: &Context<'_>) -> Vec<Case> {
         );
         cases.extend(cut(cx, max));
     }
+    cases
+}
+
+/// Topics of lengths about which no document says that they are too long.
+fn topics(cx: &Context<'_>) -> Vec<Case> {
+    let asked = cx.profile.argument("subscribe", "topic").and_then(|a| a.length).map(|(_, max)| max);
+    let most = cx.profile.behaviour.receive_topic_max.or(asked);
+    let of = |id: &str, asks: &str, topic_of_it: String| {
+        let max = most.filter(|max| topic_of_it.len() > *max);
+        case(id, asks, &[])
+            .steps(then(
+                subscribed(cx, &topic(cx, "#"), 0),
+                [other_publishes(&topic_of_it, 0, "far away"), Wait(Await::Messages(1))],
+            ))
+            .expect([
+                printed(vec![(topic_of_it.clone(), b"far away".to_vec())]),
+                never_altered(vec![(topic_of_it, b"far away".to_vec())]),
+            ])
+            .unless(max.map(|max| format!("a topic of {} has {max} bytes at most", cx.profile.name)))
+    };
+    let own = topic(cx, "");
+    let padded = |len: usize| format!("{own}{}", "x".repeat(len.saturating_sub(own.len())));
+    let mut cases: Vec<Case> = [64, 128]
+        .map(|len| {
+            let asks = format!("a message on a topic of {len} bytes is printed with its whole topic");
+            of(&format!("receive/topic-{len}"), &asks, padded(len))
+        })
+        .into();
+    let long = topic(cx, &"level/".repeat(40));
+    cases.push(
+        of("receive/long-topic", "a message on a topic of some 250 bytes is printed too", long).should(),
+    );
     cases
 }
 
@@ -315,7 +320,8 @@ fn sequences(cx: &Context<'_>) -> Vec<Case> {
     .expect([printed(buffers(cx).map(|len| (t.clone(), letters(len))).collect())]);
     // Where no document tells the longest, nobody promises any of them.
     if cx.profile.behaviour.receive_max.is_none() {
-        lengths = lengths.should();
+        let wanted = buffers(cx).map(|len| (t.clone(), letters(len))).collect();
+        lengths = lengths.expect([never_altered(wanted)]).should();
     }
     vec![
         case("receive/five", "five messages in a row are printed, each once and in order", &[])

@@ -29,22 +29,29 @@ pub(crate) fn cases(cx: &Context<'_>) -> Vec<Case> {
     ]
 }
 
+/// Topics that the many take in turn, so that one that stays shows.
+const TOPICS: usize = 7;
+
+/// The topic of one of many.
+fn of_many(cx: &Context<'_>, name: &str, n: usize) -> String {
+    topic(cx, &format!("{name}/{}", n % TOPICS))
+}
+
 /// The payload of one of many: its number, and enough behind it to show a loss.
 fn numbered(n: usize) -> String {
     format!("number-{n}-of-{MANY}-abcdefghijklmnop")
 }
 
 fn sent_many(cx: &Context<'_>) -> Case {
-    let t = topic(cx, "out");
-    let all = || (1..=MANY).map(numbered);
+    let all = || (1..=MANY).map(|n| (of_many(cx, "out", n), numbered(n)));
     case(
         "soak/publish-qos0",
         "two hundred and fifty publications of QoS 0 in a row arrive, each whole, once, and in order",
         &["MQTT-4.3.1-1"],
     )
-    .steps(then(connected(cx), all().map(|text| Check(send(cx, &t, 0, text)))))
+    .steps(then(connected(cx), all().map(|(t, text)| Check(send(cx, &t, 0, text)))))
     .steps([Wait(Await::FromModule(PacketType::Publish, MANY)), Quiet, Probe])
-    .expect([publications(all().map(|text| sent(&t, 0, text)).collect()), line_ends().should()])
+    .expect([publications(all().map(|(t, text)| sent(&t, 0, text)).collect()), line_ends().should()])
 }
 
 fn subscribed_after_many(cx: &Context<'_>) -> Case {
@@ -56,15 +63,15 @@ fn subscribed_after_many(cx: &Context<'_>) -> Case {
 }
 
 fn received_many(cx: &Context<'_>) -> Case {
-    let t = topic(cx, "in");
     let group = |first: usize| {
-        let messages = (first..first + TOGETHER).map(|n| other_publishes(&t, 0, numbered(n)));
+        let messages =
+            (first..first + TOGETHER).map(|n| other_publishes(&of_many(cx, "in", n), 0, numbered(n)));
         messages.chain([Wait(Await::Messages(first + TOGETHER - 1))]).collect::<Vec<Step>>()
     };
     case("soak/receive", "two hundred and fifty messages are printed, each whole, once, and in order", &[])
-        .steps(then(subscribed(cx, &t, 0), (1..=MANY).step_by(TOGETHER).flat_map(group)))
+        .steps(then(subscribed(cx, &topic(cx, "in/#"), 0), (1..=MANY).step_by(TOGETHER).flat_map(group)))
         .steps([Quiet])
-        .expect([printed((1..=MANY).map(|n| (t.clone(), numbered(n).into_bytes())).collect())])
+        .expect([printed((1..=MANY).map(|n| (of_many(cx, "in", n), numbered(n).into_bytes())).collect())])
 }
 
 fn connected_often(cx: &Context<'_>) -> Case {

@@ -3,7 +3,7 @@
 
 use atspec_model::{
     case::{Await, Case, Context, Expect, Op, Step, Unmet},
-    judge::View,
+    judge::{View, WirePacket},
     mqtt::{Body, Connect, PacketType},
     partner::{Command, Message},
     text::visible,
@@ -113,7 +113,7 @@ fn if_connected(what: &str, has: impl Fn(&Connect) -> bool + Send + Sync + 'stat
 }
 
 fn topics(cx: &Context<'_>) -> Vec<Case> {
-    let (t, bom) = (topic(cx, BEYOND), topic(cx, &format!("{BOM}marked")));
+    let t = topic(cx, BEYOND);
     let publishing = |name: &str, asks: &str, cites: &[&str], t: &str| {
         case(&format!("text/{name}"), asks, cites)
             .steps(then(connected(cx), [Try(send(cx, t, 1, "beyond")), Quiet, Probe]))
@@ -135,12 +135,7 @@ fn topics(cx: &Context<'_>) -> Vec<Case> {
             &["MQTT-3.3.2-1", "MQTT-1.5.3-1", "MQTT-1.5.3-2", "MQTT-4.7.3-2"],
             &t,
         ),
-        publishing(
-            "topic-bom",
-            "the bytes EF BB BF in a topic stand in PUBLISH, or it is refused",
-            &["MQTT-3.3.2-1"],
-            &bom,
-        ),
+        sent_with_bom(cx),
         filtering(
             "filter",
             &["MQTT-3.8.3-1", "MQTT-1.5.3-1"],
@@ -156,6 +151,32 @@ fn topics(cx: &Context<'_>) -> Vec<Case> {
             vec![made, Try(ended)],
         ),
     ]
+}
+
+/// At the beginning, where a mark of the encoding would stand, and within.
+fn sent_with_bom(cx: &Context<'_>) -> Case {
+    let plain = topic(cx, "marked");
+    let topics = [format!("{BOM}{plain}"), topic(cx, &format!("{BOM}marked"))];
+    let whole =
+        |topic: &String| sent_whole(PacketType::Publish, vec!["publish", "publish-data"], topic).should();
+    let kept = Expect::new("no PUBLISH whose topic has lost U+FEFF", move |view| {
+        let stripped = |p: &&WirePacket| {
+            p.packet.as_publish().is_some_and(|publish| publish.topic.as_bytes() == plain.as_bytes())
+        };
+        match view.from_module(PacketType::Publish).find(stripped) {
+            Some(p) => Err(Unmet::at(p.packet.to_string(), p.at)),
+            None => Ok(()),
+        }
+    });
+    case(
+        "text/topic-bom",
+        "the bytes EF BB BF in a topic stand in PUBLISH, or it is refused",
+        &["MQTT-3.3.2-1"],
+    )
+    .steps(then(connected(cx), topics.clone().map(|topic| Try(send(cx, &topic, 1, "beyond")))))
+    .steps([Quiet, Probe])
+    .expect(topics.iter().map(whole))
+    .expect([kept.citing(&["MQTT-1.5.3-3"])])
 }
 
 /// A packet of the type with this topic or filter, where the command was answered with success.

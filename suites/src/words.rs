@@ -651,6 +651,32 @@ pub(crate) fn taken_out(wanted: Vec<(String, Vec<u8>)>) -> Expect {
     messages("taken out of the cache", wanted, |m, own| m.cached && m.topic.starts_with(own), false)
 }
 
+/// Whatever is printed of these messages on their topics is printed as it came: a module may be too small for a message, but what
+/// it prints of it with a length must be the message.
+pub(crate) fn never_altered(wanted: Vec<(String, Vec<u8>)>) -> Expect {
+    let expect = Expect::new("whatever message is printed to be printed as it came", move |view| {
+        let own = view.header.bindings.topic.as_bytes();
+        let printed = view.messages.iter().filter(|m| !m.cached && m.topic.starts_with(own));
+        for message in printed {
+            let same = |(topic, payload): &&(String, Vec<u8>)| {
+                topic.as_bytes() == message.topic && *payload == message.payload
+            };
+            if wanted.iter().any(|one| same(&one)) {
+                continue;
+            }
+            let observed = match wanted.iter().find(|(_, payload)| payload.starts_with(&message.payload)) {
+                Some((_, payload)) if payload.len() > message.payload.len() => {
+                    format!("{} of {} bytes, told as the whole message", message.payload.len(), payload.len())
+                }
+                _ => format!("{}{}", text::visible(&message.head), text::shortened(&message.payload, 40)),
+            };
+            return Err(Unmet::at(observed, message.at));
+        }
+        Ok(())
+    });
+    Expect { of_messages: true, ..expect }.always()
+}
+
 fn messages(
     how: &str,
     wanted: Vec<(String, Vec<u8>)>,

@@ -375,6 +375,8 @@ pub struct Expect {
     pub what: String,
     /// How firmly; a broken SHOULD only warns.
     pub level: Level,
+    /// Whether it fails also a case that as a whole only warns: what must hold whatever else is left open.
+    pub always: bool,
     /// Clauses, where they are narrower than the case's.
     pub cites: Vec<String>,
     /// Whether it is about received messages on the serial line, which some documents only imply.
@@ -447,6 +449,7 @@ impl Expect {
         Self {
             what: what.into(),
             level: Level::Must,
+            always: false,
             cites: Vec::new(),
             of_messages: false,
             check: Box::new(check),
@@ -457,6 +460,13 @@ impl Expect {
     #[must_use]
     pub fn should(mut self) -> Self {
         self.level = Level::Should;
+        self
+    }
+
+    /// The same, which fails also a case that as a whole only warns.
+    #[must_use]
+    pub fn always(mut self) -> Self {
+        self.always = true;
         self
     }
 

@@ -14,8 +14,11 @@ use crate::words::*;
 /// Arguments whose value stands in CONNECT, and `path`, which does not. `host` has to be that of the bench.
 const TEXTS: [&str; 6] = ["client", "username", "password", "will_topic", "will_message", "path"];
 
-/// Bytes of a value that no document limits: more than is usual, far less than MQTT allows.
-const LONG: usize = 64;
+/// Bytes of a value that no document limits: more than is usual, and more than a byte counts; far less than MQTT allows.
+const LONG: [usize; 2] = [64, 257];
+
+/// What a length is called that follows from the other arguments of the command.
+const LONGEST: &str = "longest";
 
 pub(super) fn cases(cx: &Context<'_>) -> Vec<Case> {
     let mut cases = Vec::new();
@@ -27,14 +30,17 @@ pub(super) fn cases(cx: &Context<'_>) -> Vec<Case> {
         };
         let Some(argument @ Argument { length: Some((min, max)), .. }) = cx.profile.argument(step, name)
         else {
-            cases.extend((name != "path").then(|| beyond(cx, step, name, LONG, None)));
+            let lengths = LONG.into_iter().filter(|_| name != "path");
+            cases.extend(lengths.map(|len| beyond(cx, step, name, len, None)));
             continue;
         };
         // What an empty text means is no question of lengths.
         let mut lengths = vec![*min, max - 1, *max];
         lengths.retain(|len| *len > 0);
         lengths.dedup();
-        cases.extend(lengths.into_iter().map(|len| whole(cx, name, len)));
+        cases.extend(lengths.into_iter().map(|len| whole(cx, name, &len.to_string(), len)));
+        let room = room(cx, step, name).filter(|room| room < max);
+        cases.extend(room.map(|room| whole(cx, name, LONGEST, room)));
         cases.push(beyond(cx, step, name, max + 1, Some(argument)));
     }
     cases
@@ -76,13 +82,30 @@ fn field<'c>(connect: &'c Connect, name: &str) -> Option<&'c [u8]> {
     }
 }
 
-fn whole(cx: &Context<'_>, name: &'static str, len: usize) -> Case {
+/// The bytes of this value that a command line of the documented length has room for, however its end is counted.
+fn room(cx: &Context<'_>, step: &str, name: &str) -> Option<usize> {
+    let max = cx.profile.behaviour.command_max?;
+    let op = with_value(cx, name, 1).commands().find(|op| op.step == step)?;
+    let lines = op
+        .exchanges(cx.profile)
+        .ok()?
+        .into_iter()
+        .map(|one| one.line.len() + cx.profile.serial.line_end.len());
+    (max + 1).checked_sub(lines.max()?)
+}
+
+/// A value of this length, which `called` calls.
+fn whole(cx: &Context<'_>, name: &'static str, called: &str, len: usize) -> Case {
     let wanted = value(cx, name, len);
-    let asks = match name {
-        "path" => format!("a `path` of {len} bytes is taken"),
-        _ => format!("a `{name}` of {len} bytes stands whole in CONNECT"),
+    let long = match called {
+        LONGEST => "as long as the command line has room for".to_owned(),
+        _ => format!("of {len} bytes"),
     };
-    case(&format!("limits/{name}-{len}"), &asks, &[]).steps(with_value(cx, name, len).checked()).expect([
+    let asks = match name {
+        "path" => format!("a `path` {long} is taken"),
+        _ => format!("a `{name}` {long} stands whole in CONNECT"),
+    };
+    case(&format!("limits/{name}-{called}"), &asks, &[]).steps(with_value(cx, name, len).checked()).expect([
         connect_has(&format!("the whole `{name}` of {len} bytes"), move |c| {
             name == "path" || field(c, name) == Some(&wanted)
         }),

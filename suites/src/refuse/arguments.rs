@@ -111,10 +111,15 @@ fn out_of_range(cx: &Context<'_>, subject: &Subject, name: &str) -> Vec<Case> {
     let below = Some(min - 1).filter(|below| name != "keepalive" || *below != 0).map(|n| n.to_string());
     let far = [Some(max + 10), (*max < 255).then_some(256)].into_iter().flatten().map(|n| n.to_string());
     let near = below.into_iter().chain([(max + 1).to_string(), "x".to_owned()]);
-    let values = near.map(|value| (value, false)).chain(far.map(|value| (value, true)));
+    let values =
+        near.map(|value| (value.clone(), value, false)).chain(far.map(|value| (value.clone(), value, true)));
+    // A port number of more than sixteen bits, whose last sixteen are those of the bench.
+    let wrapped = (name == "port")
+        .then(|| ("wrapped".to_owned(), (65536 + u32::from(cx.bindings.port)).to_string(), true));
     let right = if name.starts_with("will_") { &subject.full } else { &subject.op };
     values
-        .map(|(value, is_far)| {
+        .chain(wrapped)
+        .map(|(called, value, is_far)| {
             let mut op = right.clone().with(name, &value);
             if cx.profile.takes(step, "keepalive") && name != "keepalive" {
                 op = op.with("keepalive", "77");
@@ -124,9 +129,12 @@ fn out_of_range(cx: &Context<'_>, subject: &Subject, name: &str) -> Vec<Case> {
             {
                 op = op.with("payload", letters(len));
             }
-            let asks = format!("`{name}` {value} is outside its range {min} to {max} and is refused");
+            let asks = match called.as_str() {
+                "wrapped" => format!("`{name}` with 65536 more than that of the broker is refused"),
+                _ => format!("`{name}` {value} is outside its range {min} to {max} and is refused"),
+            };
             let level = firmness(argument).min(subject.level);
-            let case = refused(cx, subject, &format!("{name}-{value}"), &asks, op, level);
+            let case = refused(cx, subject, &format!("{name}-{called}"), &asks, op, level);
             let near = format!("refuse/{step}-{name}-{}", max + 1).replace('_', "-");
             let case = if is_far { case.like(cx, &near) } else { case };
             case.citing(forbidden(step, name, &value))

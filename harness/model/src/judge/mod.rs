@@ -40,12 +40,20 @@ pub struct Finding {
     pub clauses: Vec<String>,
     /// Index of the offending event.
     pub at: Option<usize>,
+    /// Whether it stands also in a case that as a whole only warns.
+    pub always: bool,
 }
 
 impl Finding {
     fn new(verdict: Verdict, expected: impl Into<String>, observed: impl Into<String>) -> Self {
         let (expected, observed) = (expected.into(), observed.into());
-        Self { verdict, expected, observed, clauses: Vec::new(), at: None }
+        Self { verdict, expected, observed, clauses: Vec::new(), at: None, always: false }
+    }
+
+    /// What must hold whatever a case is about, and however firm that is.
+    fn always(mut self) -> Self {
+        self.always = true;
+        self
     }
 
     fn at(mut self, event: usize) -> Self {
@@ -165,6 +173,7 @@ fn expectations(case: &Case, view: &View<'_>) -> Vec<Finding> {
         let clauses = if more.is_empty() { own } else { besides(own, case, view, &more) };
         let mut finding = Finding::new(verdict, &expect.what, unmet.observed).citing(clauses);
         finding.at = unmet.at;
+        finding.always = expect.always;
         findings.push(finding);
     }
     findings
@@ -188,7 +197,7 @@ fn besides(own: Vec<String>, case: &Case, view: &View<'_>, more: &[String]) -> V
 fn conclude(case: &Case, mut findings: Vec<Finding>) -> Judgement {
     if case.level < Level::Must {
         // What breaks a statement of MQTT breaks it here as well.
-        let own = |f: &&mut Finding| !f.clauses.iter().any(|clause| clause.starts_with("MQTT-"));
+        let own = |f: &&mut Finding| !f.always && !f.clauses.iter().any(|clause| clause.starts_with("MQTT-"));
         for finding in findings.iter_mut().filter(|f| f.verdict == Verdict::Fail).filter(own) {
             finding.verdict = Verdict::Warning;
         }

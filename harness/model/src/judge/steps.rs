@@ -269,7 +269,7 @@ fn port_answers(case: &Case, seen: &StepView, view: &View<'_>) -> Option<Finding
     let expected = format!("the port to answer `{}` afterwards", text::visible(&told.line));
     // It is the command before that left the port dead.
     let finding = Finding::new(Verdict::Fail, expected, "no answer").citing(of_command(case, seen, view));
-    Some(finding.at(told.asked))
+    Some(finding.at(told.asked).always())
 }
 
 /// The broker could do what the case asks of it.

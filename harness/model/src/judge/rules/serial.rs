@@ -27,7 +27,7 @@ fn flooded(view: &View<'_>) -> Option<Finding> {
         _ => None,
     })?;
     let observed = format!("{bytes} bytes without end on the serial line");
-    Some(Finding::new(Verdict::Fail, "answers on the serial line", observed).at(at))
+    Some(Finding::new(Verdict::Fail, "answers on the serial line", observed).at(at).always())
 }
 
 /// Also while the bench clears up after a case every command has a final result code: a module that falls silent or restarts
@@ -220,7 +220,8 @@ fn excess(view: &View<'_>) -> Option<Finding> {
     let declared = message.payload.len();
     let expected = format!("the line to end after the declared {declared} bytes");
     let observed = format!("{} more: {}", message.excess.len(), text::shortened(&message.excess, 60));
-    Some(Finding::new(Verdict::Fail, expected, observed).citing(&view.profile.message.cites).at(message.at))
+    let finding = Finding::new(Verdict::Fail, expected, observed).citing(&view.profile.message.cites);
+    Some(finding.at(message.at).always())
 }
 
 #[cfg(test)]
