@@ -110,7 +110,7 @@ fn a_faithful_module_holds_its_limits_in_two_sendings_each() {
     for module in ["air780e", "air720", "l506", "bk7238", "nt35e"] {
         let (rows, code) = measure(module, "", "*");
         assert_eq!(code, Some(0), "{module}: {rows:?}");
-        for row in rows {
+        for row in rows.iter().filter(|row| row["verdict"] != "skipped") {
             assert_eq!(row["measured"], row["documented"], "{row}");
             assert!(row["sendings"].as_i64().expect("a number") <= 3, "{row}");
         }
