@@ -1,6 +1,9 @@
 //! The words cases are written in: operations, openings, and expectations.
 
-use std::{collections::BTreeMap, fmt::Write as _};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
+};
 
 use atspec_model::{
     case::{Await, Case, Context, Expect, Op, Step, Unmet},
@@ -433,10 +436,27 @@ pub(crate) fn difference(expected: &[u8], observed: &[u8]) -> Option<String> {
     })
 }
 
-/// A list of what was seen, or `nothing`.
+/// A list of what was seen, or `nothing`; of a long one its two ends.
 fn list(seen: impl IntoIterator<Item = String>) -> String {
-    let seen: Vec<String> = seen.into_iter().collect();
-    if seen.is_empty() { "nothing".to_owned() } else { seen.join("; ") }
+    const FIRST: usize = 4;
+    let mut seen: Vec<String> = seen.into_iter().collect();
+    if seen.is_empty() {
+        return "nothing".to_owned();
+    }
+    if seen.len() > FIRST + 2 {
+        let left_out = seen.len() - FIRST - 1;
+        seen.splice(FIRST..FIRST + left_out, [format!("({left_out} more)")]);
+    }
+    seen.join("; ")
+}
+
+/// What became of one of many that is not where it should be, if another of them is there: it is missing, or comes later.
+fn displaced(here: usize, other: Option<usize>, comes_later: bool) -> Option<String> {
+    let (here, other) = (here + 1, other? + 1);
+    Some(match comes_later {
+        true => format!("number {other} before number {here}"),
+        false => format!("number {here} is missing, number {other} is in its place"),
+    })
 }
 
 /// The module's last CONNECT has this.
@@ -513,7 +533,8 @@ pub(crate) fn clauses_of(view: &View<'_>, argument: &str) -> Vec<String> {
         let commands = steps.iter().filter_map(|step| view.profile.steps.get(*step));
         clauses.extend(commands.flat_map(|step| &step.exchanges).flat_map(|exchange| exchange.cites.clone()));
     }
-    clauses.dedup();
+    let mut each = BTreeSet::new();
+    clauses.retain(|clause| each.insert(clause.clone()));
     clauses
 }
 
@@ -563,6 +584,11 @@ pub(crate) fn publications(wanted: Vec<Sent>) -> Expect {
                 return Err(Unmet::missing(format!("{} of {} came: {observed}", seen.len(), wanted.len())));
             };
             if let Some((argument, difference)) = want.differs(publish) {
+                let other = wanted.iter().skip(i + 1).position(|later| later.differs(publish).is_none());
+                let comes_later = seen.iter().skip(i + 1).any(|(_, later)| want.differs(later).is_none());
+                if let Some(observed) = displaced(i, other.map(|at| i + 1 + at), comes_later) {
+                    return Err(Unmet::at(observed, packet.at));
+                }
                 let which = if wanted.len() > 1 { format!("number {}: ", i + 1) } else { String::new() };
                 let unmet = Unmet::at(format!("{which}{}: {difference}", packet.packet), packet.at);
                 let clauses = clauses_of(view, argument);
@@ -711,6 +737,16 @@ fn messages(
                 let observed = missing(view, seen.len(), wanted.len());
                 return Err(if elsewhere { Unmet::not_provoked(observed) } else { Unmet::missing(observed) });
             };
+            let is = |m: &atspec_model::judge::Message, (topic, payload): &(String, Vec<u8>)| {
+                m.topic == topic.as_bytes() && m.payload == *payload
+            };
+            if !is(message, wanted[i]) {
+                let other = wanted.iter().skip(i + 1).position(|later| is(message, later));
+                let comes_later = seen.iter().skip(i + 1).any(|later| is(later, wanted[i]));
+                if let Some(observed) = displaced(i, other.map(|at| i + 1 + at), comes_later) {
+                    return Err(Unmet::at(observed, message.at));
+                }
+            }
             if message.topic != topic.as_bytes() {
                 let observed = format!("topic \"{}\" instead of \"{topic}\"", text::visible(&message.topic));
                 return Err(Unmet::at(observed, message.at));
