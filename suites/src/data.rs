@@ -115,8 +115,9 @@ fn misfits(cx: &Context<'_>) -> Vec<Case> {
 /// Where the range of lengths does not exclude 0: no data are awaited then, whatever becomes of the command.
 fn no_data(cx: &Context<'_>) -> Option<Case> {
     let range = cx.profile.argument("publish-data", "len").and_then(|argument| argument.range);
+    let open = cx.profile.takes("publish-data", "len") && range.is_none_or(|(min, _)| min <= 0);
     let out = topic(cx, "out");
-    range.is_none_or(|(min, _)| min <= 0).then(|| {
+    open.then(|| {
         case(
             "publish-data/no-bytes",
             "a length of 0 is refused or publishes nothing, and the port answers",

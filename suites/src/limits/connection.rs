@@ -115,6 +115,8 @@ fn whole(cx: &Context<'_>, name: &'static str, called: &str, len: usize) -> Case
 /// Longer than any document promises: refused, at once or by a command after it, or whole in CONNECT.
 fn beyond(cx: &Context<'_>, step: &str, name: &'static str, len: usize, argument: Option<&Argument>) -> Case {
     let session = with_value(cx, name, len);
+    // A configuration that is refused leaves the one before in force, which must not be that of another case.
+    let before = if step == "configure" { crate::words::session(cx).configured() } else { Vec::new() };
     // What comes before is a means; what comes after may be refused instead of the command itself.
     let commands: Vec<Op> = session.commands().collect();
     let index = commands.iter().position(|op| op.step == step).unwrap_or(0);
@@ -123,6 +125,7 @@ fn beyond(cx: &Context<'_>, step: &str, name: &'static str, len: usize, argument
         Ordering::Equal => Beyond(op),
         Ordering::Greater => Try(op),
     });
+    let index = before.len() + index;
     let asks = match name {
         "path" => format!("a `path` of {len} bytes is refused, or taken"),
         _ => format!("a `{name}` of {len} bytes is refused, or stands whole in CONNECT"),
@@ -137,7 +140,7 @@ fn beyond(cx: &Context<'_>, step: &str, name: &'static str, len: usize, argument
     let long = case(&format!("limits/{name}-{len}"), &asks, &[]);
     // A documented maximum has clauses of its own.
     let long = if argument.is_none() { long.like(cx, usual) } else { long };
-    long.steps(steps)
+    long.steps(then(before, steps))
         .expect([never_cut(index, name, value(cx, name, len))])
         .expect(firm.then(|| accepted_warns(index, name)))
 }
