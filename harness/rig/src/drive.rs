@@ -774,10 +774,12 @@ impl<'p> Driver<'p> {
                 self.try_step(&Op::new(step).with(argument, "0")).await?;
             }
         }
-        // A module that lost its connection only now may say so; nothing of that belongs to the next case.
+        // A module that lost its connection only now may say so, and one whose command came to nothing may give it up now; nothing
+        // of that belongs to the next case.
         let connected = self.live.connected();
         self.tap.reset();
-        if connected || !answers {
+        let silent = |events: &[Event]| events.iter().any(|e| matches!(e.what, What::Silence { .. }));
+        if connected || !answers || self.recorder.since(0, silent) {
             self.settle().await?;
         }
         if answers
