@@ -1,7 +1,5 @@
 //! What each step demands by itself: documented answers, refusals, and success never before its cause.
 
-use std::fmt::Write as _;
-
 use super::{Finding, Serial, StepView, Told, View, besides};
 use crate::{
     at::{Heard, Item, Outcome, Stage},
@@ -163,7 +161,7 @@ fn without_effect(op: &Op, seen: &StepView, view: &View<'_>) -> Option<Finding> 
         return None;
     }
     let expected = format!("{} to come true", show(claim));
-    let finding = Finding::new(Verdict::Fail, expected, format!("no {needed} followed"));
+    let finding = Finding::new(Verdict::Fail, expected, format!("no {needed} followed{}", strangers(view)));
     Some(finding.citing(&told.cites).at(told.asked))
 }
 
@@ -350,15 +348,16 @@ fn cause(op: &Op, seen: &StepView, view: &View<'_>, hidden: bool) -> Option<Find
         return None;
     }
     let expected = format!("no {} without {needed}", show(claim));
-    let mut observed = format!("{} although there was no {needed}", show(claim));
-    if view.strangers > 0 {
-        let _ = write!(
-            observed,
-            " ({} connections came that did not show this case's credentials)",
-            view.strangers
-        );
-    }
+    let observed = format!("{} although there was no {needed}{}", show(claim), strangers(view));
     Some(Finding::new(Verdict::Fail, expected, observed).citing(&told.cites).at(at))
+}
+
+/// What may explain a connection that is not there.
+fn strangers(view: &View<'_>) -> String {
+    match view.strangers {
+        0 => String::new(),
+        n => format!(" ({n} connections came that did not show this case's credentials)"),
+    }
 }
 
 fn show(heard: &Heard) -> String {
