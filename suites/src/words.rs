@@ -453,9 +453,10 @@ fn list(seen: impl IntoIterator<Item = String>) -> String {
 /// What became of one of many that is not where it should be, if another of them is there: it is missing, or comes later.
 fn displaced(here: usize, other: Option<usize>, comes_later: bool) -> Option<String> {
     let (here, other) = (here + 1, other? + 1);
-    Some(match comes_later {
-        true => format!("number {other} before number {here}"),
-        false => format!("number {here} is missing, number {other} is in its place"),
+    Some(if comes_later {
+        format!("number {other} before number {here}")
+    } else {
+        format!("number {here} is missing, number {other} is in its place")
     })
 }
 
