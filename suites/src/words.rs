@@ -7,7 +7,7 @@ use std::{
 
 use atspec_model::{
     case::{Await, Case, Context, Expect, Op, Step, Unmet},
-    judge::{View, WirePacket},
+    judge::{Message as Printed, View, WirePacket},
     mqtt::{Body, Connect, Level, PacketType, Publish},
     partner::{Command, Message},
     profile::Profile,
@@ -451,8 +451,10 @@ fn list(seen: impl IntoIterator<Item = String>) -> String {
 }
 
 /// What became of one of many that is not where it should be, if another of them is there: it is missing, or comes later.
-fn displaced(here: usize, other: Option<usize>, comes_later: bool) -> Option<String> {
-    let (here, other) = (here + 1, other? + 1);
+fn displaced<W, S>(here: usize, wanted: &[W], seen: &[S], is: impl Fn(&W, &S) -> bool) -> Option<String> {
+    let other = here + 1 + wanted.iter().skip(here + 1).position(|later| is(later, &seen[here]))?;
+    let comes_later = seen.iter().skip(here + 1).any(|later| is(&wanted[here], later));
+    let (here, other) = (here + 1, other + 1);
     Some(if comes_later {
         format!("number {other} before number {here}")
     } else {
@@ -585,9 +587,8 @@ pub(crate) fn publications(wanted: Vec<Sent>) -> Expect {
                 return Err(Unmet::missing(format!("{} of {} came: {observed}", seen.len(), wanted.len())));
             };
             if let Some((argument, difference)) = want.differs(publish) {
-                let other = wanted.iter().skip(i + 1).position(|later| later.differs(publish).is_none());
-                let comes_later = seen.iter().skip(i + 1).any(|(_, later)| want.differs(later).is_none());
-                if let Some(observed) = displaced(i, other.map(|at| i + 1 + at), comes_later) {
+                let is = |want: &Sent, (_, seen): &(&WirePacket, &Publish)| want.differs(seen).is_none();
+                if let Some(observed) = displaced(i, &wanted, &seen, is) {
                     return Err(Unmet::at(observed, packet.at));
                 }
                 let which = if wanted.len() > 1 { format!("number {}: ", i + 1) } else { String::new() };
@@ -678,6 +679,11 @@ pub(crate) fn taken_out(wanted: Vec<(String, Vec<u8>)>) -> Expect {
     messages("taken out of the cache", wanted, |m, own| m.cached && m.topic.starts_with(own), false)
 }
 
+/// Whether a printed message has this topic and payload.
+fn is_this((topic, payload): &(String, Vec<u8>), message: &Printed) -> bool {
+    message.topic == topic.as_bytes() && message.payload == *payload
+}
+
 /// Whatever is printed of these messages on their topics is printed as it came: a module may be too small for a message, but what
 /// it prints of it with a length must be the message.
 pub(crate) fn never_altered(wanted: Vec<(String, Vec<u8>)>) -> Expect {
@@ -687,10 +693,7 @@ pub(crate) fn never_altered(wanted: Vec<(String, Vec<u8>)>) -> Expect {
         // Some may be missing, none comes twice.
         let mut left = wanted.as_slice();
         for message in printed {
-            let same = |(topic, payload): &(String, Vec<u8>)| {
-                topic.as_bytes() == message.topic && *payload == message.payload
-            };
-            if let Some(at) = left.iter().position(same) {
+            if let Some(at) = left.iter().position(|one| is_this(one, message)) {
                 left = &left[at + 1..];
                 continue;
             }
@@ -710,7 +713,7 @@ pub(crate) fn never_altered(wanted: Vec<(String, Vec<u8>)>) -> Expect {
 fn messages(
     how: &str,
     wanted: Vec<(String, Vec<u8>)>,
-    which: fn(&atspec_model::judge::Message, &[u8]) -> bool,
+    which: fn(&Printed, &[u8]) -> bool,
     ordered: bool,
 ) -> Expect {
     let what = match wanted.as_slice() {
@@ -725,7 +728,7 @@ fn messages(
         many => format!("{} messages {how}{}", many.len(), if ordered { ", in order" } else { "" }),
     };
     let expect = Expect::new(what, move |view| {
-        let mut seen: Vec<&atspec_model::judge::Message> =
+        let mut seen: Vec<&Printed> =
             view.messages.iter().filter(|m| which(m, view.header.bindings.topic.as_bytes())).collect();
         let mut wanted: Vec<&(String, Vec<u8>)> = wanted.iter().collect();
         if !ordered {
@@ -738,15 +741,10 @@ fn messages(
                 let observed = missing(view, seen.len(), wanted.len());
                 return Err(if elsewhere { Unmet::not_provoked(observed) } else { Unmet::missing(observed) });
             };
-            let is = |m: &atspec_model::judge::Message, (topic, payload): &(String, Vec<u8>)| {
-                m.topic == topic.as_bytes() && m.payload == *payload
-            };
-            if !is(message, wanted[i]) {
-                let other = wanted.iter().skip(i + 1).position(|later| is(message, later));
-                let comes_later = seen.iter().skip(i + 1).any(|later| is(later, wanted[i]));
-                if let Some(observed) = displaced(i, other.map(|at| i + 1 + at), comes_later) {
-                    return Err(Unmet::at(observed, message.at));
-                }
+            if !is_this(wanted[i], message)
+                && let Some(observed) = displaced(i, &wanted, &seen, |want, seen| is_this(want, seen))
+            {
+                return Err(Unmet::at(observed, message.at));
             }
             if message.topic != topic.as_bytes() {
                 let observed = format!("topic \"{}\" instead of \"{topic}\"", text::visible(&message.topic));

@@ -136,16 +136,18 @@ fn bench(view: &View<'_>) -> Option<Judgement> {
     })
 }
 
-/// Where a recording says that the bench itself stood still: the event.
-pub fn stalled(timeline: &Timeline) -> Option<usize> {
-    timeline.events.iter().position(|event| matches!(event.what, What::Stalled { .. }))
+/// Where a recording says that the bench itself stood still: the event, and how long, in ms.
+pub fn stalled(timeline: &Timeline) -> Option<(usize, u64)> {
+    timeline.events.iter().enumerate().find_map(|(at, event)| match event.what {
+        What::Stalled { ms } => Some((at, ms)),
+        _ => None,
+    })
 }
 
 /// A bench that stood still cannot tell who was late: it blames nobody. What passed has passed.
 fn doubted(view: &View<'_>, judgement: Judgement) -> Judgement {
     let blames = !matches!(judgement.verdict, Verdict::Pass | Verdict::Skipped);
-    let Some(at) = stalled(view.timeline).filter(|_| blames) else { return judgement };
-    let What::Stalled { ms } = view.timeline.events[at].what else { return judgement };
+    let Some((at, ms)) = stalled(view.timeline).filter(|_| blames) else { return judgement };
     let message = format!(
         "the bench stood still for {} s (suspended, or its machine is far too busy), so nobody can be blamed; without that it would be {}: {}",
         steps::seconds(ms),

@@ -296,12 +296,9 @@ fn held(packet: PacketType, op: &Op, seen: &StepView, view: &View<'_>) -> Option
     let Some(line) = claim else { return Some(unanswered(firmness(told), op, told, seen)) };
     let at = view.event_of(line).unwrap_or(told.asked);
     // Success may come even before the broker has anything to hold back: one fault, one message.
-    let early = if find(Alteration::Held).is_none() {
-        true
-    } else {
-        let released = find(Alteration::Released).map(|i| seen.begin + i);
-        told.certain && released.is_none_or(|released| at < released)
-    };
+    let released = find(Alteration::Released).map(|i| seen.begin + i);
+    let early =
+        find(Alteration::Held).is_none() || told.certain && released.is_none_or(|released| at < released);
     early.then(|| {
         let expected = format!("no {} before the broker's {packet}", show(line));
         let observed = format!("{} at {}, the broker had sent no {packet}", show(line), view.time(at));
