@@ -19,6 +19,7 @@ use tokio::{
 };
 
 use crate::{
+    alert::Alert,
     link::{Link, Moved},
     live::Live,
     record::Recorder,
@@ -56,6 +57,7 @@ pub struct Driver<'p> {
     tap: Tap,
     recorder: Recorder,
     interrupt: watch::Receiver<bool>,
+    alert: Alert,
     reader: Reader<'p>,
     live: Live,
     dialogue: Option<Dialogue<'p>>,
@@ -75,7 +77,13 @@ pub struct Driver<'p> {
     refused_spelling: Option<String>,
     /// Something can switch the module off and on, which is faster than to coax it.
     switchable: bool,
+    /// The last command has come to no end; the module may still be at it.
+    at_work: bool,
 }
+
+/// How long a module that has not ended the command before may be at it, whatever the clock factor says: it takes no other
+/// meanwhile (V.250 5.2.1), and not every module scales the patience of its network.
+const AT_WORK: Duration = Duration::from_secs(15);
 
 /// Operations in a row that may be waited for in vain in one case, where whether they succeed does not matter.
 const MOST_IN_VAIN: usize = 5;
@@ -116,6 +124,7 @@ impl<'p> Driver<'p> {
             tap,
             recorder,
             interrupt,
+            alert: Alert::new(),
             reader: Reader::new(&profile.message),
             live: Live::default(),
             dialogue: None,
@@ -128,6 +137,7 @@ impl<'p> Driver<'p> {
             cuts: Vec::new(),
             refused_spelling: None,
             switchable: false,
+            at_work: false,
         }
     }
 
@@ -150,6 +160,7 @@ impl<'p> Driver<'p> {
         self.messages = 0;
         self.received = 0;
         self.vain = 0;
+        self.at_work = false;
     }
 
     /// Goes on behind a session that an earlier recording opened: `events` stand in front of what comes.
@@ -223,8 +234,7 @@ impl<'p> Driver<'p> {
             Step::Try(_) if self.vain >= MOST_IN_VAIN => Ok(true),
             Step::Try(op) => {
                 let outcome = self.perform(op, None).await?;
-                let over = |o: &Outcome| o.succeeded() || o.refusal.is_some() || o.failure.is_some();
-                self.vain = if outcome.as_ref().is_none_or(over) { 0 } else { self.vain + 1 };
+                self.vain = if outcome.as_ref().is_none_or(Outcome::over) { 0 } else { self.vain + 1 };
                 Ok(true)
             }
             Step::Refuse(op) => {
@@ -505,8 +515,7 @@ impl<'p> Driver<'p> {
                 Stage::Result => result,
                 _ => time.answer,
             };
-            let wait_us = watched.unwrap_or_else(|| self.settings.deadline_us(waited_ms));
-            let until = Instant::now() + Duration::from_micros(wait_us);
+            let until = Instant::now() + self.patience(watched, waited_ms);
             if !self.wait_until(until, |d| moved(d) || enough(d)).await? {
                 if stage != Stage::Lull {
                     let awaited = self.dialogue.as_ref().map(Dialogue::awaited).unwrap_or_default();
@@ -517,9 +526,19 @@ impl<'p> Driver<'p> {
         }
     }
 
+    /// How long something is waited for that is to come within `waited_ms`, or `watched` for, in µs.
+    fn patience(&self, watched: Option<u64>, waited_ms: u64) -> Duration {
+        let due = watched.unwrap_or_else(|| self.settings.deadline_us(waited_ms));
+        let at_work = self.at_work && watched.is_none() && !self.switchable;
+        Duration::from_micros(due).max(if at_work { AT_WORK } else { Duration::ZERO })
+    }
+
     fn end_dialogue(&mut self) -> Outcome {
         self.reader.dialogue_over();
-        self.dialogue.take().map(|d| d.outcome().clone()).unwrap_or_default()
+        let outcome = self.dialogue.take().map(|d| d.outcome().clone()).unwrap_or_default();
+        // One command behind another that came to no end is waited for so long, not every one.
+        self.at_work = !outcome.over() && !self.at_work;
+        outcome
     }
 
     /// Whether the port answers.
@@ -602,6 +621,7 @@ impl<'p> Driver<'p> {
                     self.received(&buffer[..n])?;
                 }
                 () = self.recorder.changed() => {}
+                () = self.alert.stay() => {}
                 _ = self.interrupt.changed() => {}
                 () = sleep_until(until) => {
                     self.catch_up();

@@ -7,6 +7,7 @@
 //! - [mod@bench]: one module, one case after the other;
 //! - [`sitting`]: one module, many tries of a campaign on one session.
 
+mod alert;
 pub mod bench;
 pub mod broker;
 pub mod drive;

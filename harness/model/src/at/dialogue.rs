@@ -84,6 +84,11 @@ impl Outcome {
         }
     }
 
+    /// Whether it has come to an end, good or bad.
+    pub fn over(&self) -> bool {
+        self.succeeded() || self.refusal.is_some() || self.failure.is_some()
+    }
+
     /// Whether any final result code came, or what stands for it.
     pub fn answered(&self) -> bool {
         let optional = self.needs != Needs::Both && (self.result.is_some() || self.failure.is_some());
