@@ -374,12 +374,12 @@ pub(crate) fn reconnected(cx: &Context<'_>, clean: bool) -> Vec<Step> {
     then(hung_up(cx), connected_with(cx, clean, KEEP_ALIVE))
 }
 
-/// What is left of a connection that the broker ended is cleared away. Where no command does that, the module has a moment to
-/// notice and to print what it prints.
+/// What is left of a connection that the broker ended is cleared away, and the module has a moment to say what it has to say of
+/// the loss: that it was lost is not to be taken for the failure of what comes next.
 pub(crate) fn hung_up(cx: &Context<'_>) -> Vec<Step> {
     let ends = ["close", "disconnect"].into_iter().find(|step| cx.profile.steps.contains_key(*step));
-    // Without a command for it the module is given time to say all it has to say of the loss.
-    vec![ends.map_or(Idle { seconds: 10 }, |step| Try(Op::new(step)))]
+    // Without a command for it the module has to notice by itself.
+    ends.map_or(vec![Idle { seconds: 10 }], |step| vec![Try(Op::new(step)), Quiet])
 }
 
 /// The commanded end of the connection, with its command for TCP where there is one.

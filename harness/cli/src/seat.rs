@@ -17,7 +17,7 @@ use crate::{
     failure::Failure,
     guise::Guise,
     interrupt, modules,
-    run::{MARGIN_MS, Port, clock_factor, port},
+    run::{MARGIN_MS, Port, clock_factor, least_quiet, port},
 };
 
 /// An emulated module that can be switched off and on.
@@ -117,6 +117,7 @@ fn at<R>(
             advertise: args.advertise.clone(),
             broker: args.broker.clone(),
             settings: Settings { clock_factor, margin_ms: MARGIN_MS },
+            least_quiet: least_quiet(real),
             seed: args.seed,
         };
         let mut bench = Bench::set_up(profile, options, interrupted).await.map_err(|e| failed("", &e))?;

@@ -34,6 +34,9 @@ pub struct Options {
     pub broker: Option<String>,
     /// Clock factor and margin.
     pub settings: Settings,
+    /// How long quiet is watched for at least, whatever the clock factor: what a line, a system and a module that is not of this
+    /// process take by themselves is not scaled.
+    pub least_quiet: Duration,
     /// Seed of everything generated.
     pub seed: u64,
 }
@@ -107,7 +110,14 @@ impl<'p> Bench<'p> {
         let refusing = refusing(local).map_err(failed)?;
         let baud = options.baud.unwrap_or(profile.serial.baud);
         let link = Link::open(&options.port, baud).await?;
-        let driver = Driver::new(profile, options.settings, link, tap, recorder.clone(), interrupt);
+        let driver = Driver::new(
+            profile,
+            (options.settings, options.least_quiet),
+            link,
+            tap,
+            recorder.clone(),
+            interrupt,
+        );
         let pulse = Pulse::start(recorder.clone(), Duration::from_millis(options.settings.margin_ms));
         Ok(Self { profile, options, driver, recorder, local, refusing, _pulse: pulse })
     }

@@ -53,6 +53,8 @@ pub enum Stop {
 pub struct Driver<'p> {
     profile: &'p Profile,
     settings: Settings,
+    /// How long quiet is watched for at least.
+    least_quiet: Duration,
     link: Link,
     tap: Tap,
     recorder: Recorder,
@@ -108,10 +110,10 @@ fn effect(op: &Op) -> Option<Effect> {
 type ResultLimit = Option<u64>;
 
 impl<'p> Driver<'p> {
-    /// A driver on an open port.
+    /// A driver on an open port; beside the settings stands how long quiet is watched for at least.
     pub fn new(
         profile: &'p Profile,
-        settings: Settings,
+        (settings, least_quiet): (Settings, Duration),
         link: Link,
         tap: Tap,
         recorder: Recorder,
@@ -120,6 +122,7 @@ impl<'p> Driver<'p> {
         Self {
             profile,
             settings,
+            least_quiet,
             link,
             tap,
             recorder,
@@ -234,7 +237,8 @@ impl<'p> Driver<'p> {
             Step::Try(_) if self.vain >= MOST_IN_VAIN => Ok(true),
             Step::Try(op) => {
                 let outcome = self.perform(op, None).await?;
-                self.vain = if outcome.as_ref().is_none_or(Outcome::over) { 0 } else { self.vain + 1 };
+                let over = |o: &Outcome| o.succeeded() || o.refusal.is_some() || o.failure.is_some();
+                self.vain = if outcome.as_ref().is_none_or(over) { 0 } else { self.vain + 1 };
                 Ok(true)
             }
             Step::Refuse(op) => {
@@ -258,7 +262,7 @@ impl<'p> Driver<'p> {
             Step::Held { packet, op } => self.held(*packet, op).await,
             Step::Spoilt { op, seen, .. } => self.spoilt(op, *seen).await,
             Step::Pause(what) => {
-                let until = Instant::now() + Duration::from_micros(self.settings.scaled_us(time.quiet));
+                let until = Instant::now() + self.watched(time.quiet);
                 self.wait_until(until, |d| d.has_seen(*what)).await.map(|_| true)
             }
             Step::Broker(command) => Ok(self.broker(command.clone())),
@@ -373,7 +377,7 @@ impl<'p> Driver<'p> {
         if matches!(op.step.as_str(), "open" | "connect") {
             let exchange = self.profile.steps.get(&op.step).and_then(|step| step.exchanges.last());
             self.borne = exchange.map_or(&[][..], |e| &e.bear);
-            let until = Instant::now() + Duration::from_micros(self.settings.scaled_us(time.quiet));
+            let until = Instant::now() + self.watched(time.quiet);
             self.wait_until(until, |d| d.borne.is_empty()).await?;
         }
         Ok(())
@@ -438,7 +442,7 @@ impl<'p> Driver<'p> {
         let over = |d: &Self| d.has_seen(seen) && (!connects || d.live.opened() > 0);
         self.begin_dialogue(last, op.qos(), Purpose::Command).await?;
         self.follow_dialogue(last, Some(self.profile.time.withhold), over).await?;
-        let until = Instant::now() + Duration::from_micros(self.settings.scaled_us(self.profile.time.quiet));
+        let until = Instant::now() + self.watched(self.profile.time.quiet);
         let settled = |d: &Self| d.dialogue.as_ref().is_none_or(|d| d.stage() == Stage::Settled);
         if !self.wait_until(until, settled).await? && over(self) {
             // It waits for an answer that will not come. Without its connection it need not.
@@ -505,7 +509,6 @@ impl<'p> Driver<'p> {
                 Stage::Result => limit,
                 _ => None,
             };
-            let watched = watched.map(|ms| self.settings.scaled_us(ms));
             let waited_ms = match stage {
                 // A command without all of its data gives up by itself, if ever.
                 Stage::Answer if one.starved => time.answer + one.exchange.patience.unwrap_or(0),
@@ -526,19 +529,29 @@ impl<'p> Driver<'p> {
         }
     }
 
-    /// How long something is waited for that is to come within `waited_ms`, or `watched` for, in µs.
+    /// How long something is waited for that is to come within `waited_ms`, or where it must not come, watched for.
     fn patience(&self, watched: Option<u64>, waited_ms: u64) -> Duration {
-        let due = watched.unwrap_or_else(|| self.settings.deadline_us(waited_ms));
-        let at_work = self.at_work && watched.is_none() && !self.switchable;
-        Duration::from_micros(due).max(if at_work { AT_WORK } else { Duration::ZERO })
+        if let Some(ms) = watched {
+            return self.watched(ms);
+        }
+        let at_work = self.at_work && !self.switchable;
+        let due = Duration::from_micros(self.settings.deadline_us(waited_ms));
+        due.max(if at_work { AT_WORK } else { Duration::ZERO })
+    }
+
+    /// For how long it is watched that nothing comes in so many ms of the document.
+    fn watched(&self, ms: u64) -> Duration {
+        let quiet = self.profile.time.quiet.max(1);
+        let part = u32::try_from(ms.min(quiet) * 1000 / quiet).unwrap_or(1000);
+        Duration::from_micros(self.settings.scaled_us(ms)).max(self.least_quiet * part / 1000)
     }
 
     fn end_dialogue(&mut self) -> Outcome {
         self.reader.dialogue_over();
-        let outcome = self.dialogue.take().map(|d| d.outcome().clone()).unwrap_or_default();
+        let Some(dialogue) = self.dialogue.take() else { return Outcome::default() };
         // One command behind another that came to no end is waited for so long, not every one.
-        self.at_work = !outcome.over() && !self.at_work;
-        outcome
+        self.at_work = !dialogue.is_over() && !self.at_work;
+        dialogue.outcome().clone()
     }
 
     /// Whether the port answers.
@@ -568,7 +581,7 @@ impl<'p> Driver<'p> {
 
     /// Watches for so many ms of the document.
     async fn watch(&mut self, ms: u64) -> Result<(), Stop> {
-        let until = Instant::now() + Duration::from_micros(self.settings.scaled_us(ms));
+        let until = Instant::now() + self.watched(ms);
         self.wait_until(until, |_| false).await.map(|_| ())
     }
 
@@ -587,8 +600,7 @@ impl<'p> Driver<'p> {
             Await::FromModule(kind, n) => self.live.count(Side::Module, kind) >= n,
             Await::OnNewest(kind, n) => self.live.count_on_newest(Side::Module, kind) >= n,
             Await::ToModule(kind, n) => self.live.count(Side::Broker, kind) >= n,
-            Await::Messages(n) if self.profile.message.any => self.told() >= n,
-            Await::Messages(n) => self.messages >= n,
+            Await::Messages(n) => self.told() >= n,
             Await::Closed => !self.live.connected(),
             Await::ClosedOrAcknowledged(id) => self.live.acknowledged(id) || !self.live.connected(),
         }
@@ -712,9 +724,12 @@ impl<'p> Driver<'p> {
         }
     }
 
-    /// Messages told without a known form, by what the broker delivered.
+    /// Messages told; those without a known form by what the broker delivered.
     fn told(&self) -> usize {
-        self.recorder.since(0, |events| formless(events).len())
+        if self.profile.message.any {
+            return self.recorder.since(0, |events| formless(events).len());
+        }
+        self.messages
     }
 
     fn catch_up(&mut self) {
@@ -773,6 +788,10 @@ impl<'p> Driver<'p> {
         self.received = 0;
         for command in [Command::ClearRules, Command::Resume] {
             let _ = self.tap.command(command);
+        }
+        if self.live.connected() && self.live.count(Side::Broker, PacketType::Publish) > self.told() {
+            // A message that may be printed or not is not to be printed in the next case.
+            self.watch(self.profile.time.quiet).await?;
         }
         let touched = |step: &str| case.ops().any(|op| op.step == step);
         let mut answers = self.probe().await? || self.recover().await?;

@@ -134,6 +134,7 @@ pub(crate) async fn drive(what: Publications, path: PathBuf, mut go_on: impl FnM
         advertise: None,
         broker: None,
         settings: Settings { clock_factor: CLOCK_FACTOR, margin_ms: 2000 },
+        least_quiet: Duration::ZERO,
         seed: 1,
     };
     let (_interrupt, interrupted) = tokio::sync::watch::channel(false);

@@ -229,6 +229,7 @@ fn options(port: Address, margin_ms: u64) -> Options {
         advertise: None,
         broker: None,
         settings: Settings { clock_factor: EMULATED_CLOCK, margin_ms },
+        least_quiet: Duration::ZERO,
         seed: 1,
     }
 }

@@ -10,7 +10,7 @@ use std::{sync::mpsc, thread};
 
 use atspec_model::verdict::Verdict;
 
-pub(crate) use plan::{EMULATED_CLOCK, MARGIN_MS, Port, clock_factor, ids_of, port};
+pub(crate) use plan::{EMULATED_CLOCK, MARGIN_MS, Port, clock_factor, ids_of, least_quiet, port};
 pub(crate) use stand::{Attempt, NoStand, Stand};
 
 use crate::{

@@ -24,6 +24,9 @@ use crate::{
 /// The clock factor of built-in emulated modules.
 pub(crate) const EMULATED_CLOCK: f64 = 0.04;
 
+/// How long quiet is watched for at least on a port: longer than a slow reply, a system that is busy, a message that is printed a little later.
+const LEAST_QUIET: Duration = Duration::from_millis(300);
+
 /// What the bench itself may be late by, in ms; never multiplied.
 pub(crate) const MARGIN_MS: u64 = 2000;
 
@@ -42,6 +45,7 @@ pub(crate) struct Plan {
     pub(crate) seed: u64,
     pub(crate) retries: u32,
     pub(crate) settings: Settings,
+    pub(crate) least_quiet: Duration,
     /// Drawn inputs of each fuzz campaign.
     pub(crate) fuzz_cases: usize,
     /// How long a campaign may begin new inputs.
@@ -150,6 +154,7 @@ impl Plan {
             seed: args.seed,
             retries: args.retries,
             settings: Settings { clock_factor, margin_ms: MARGIN_MS },
+            least_quiet: least_quiet(real),
             fuzz_cases: args.fuzz_cases.unwrap_or(FUZZ_CASES),
             fuzz_time: args.fuzz_time,
         })
@@ -164,6 +169,7 @@ impl Plan {
             advertise: self.advertise.clone(),
             broker: self.broker.clone(),
             settings: self.settings,
+            least_quiet: self.least_quiet,
             seed: self.seed,
         }
     }
@@ -178,6 +184,11 @@ fn replay(path: &Path) -> Result<Replay, Failure> {
         return Err(Failure::usage(format!("{file}: there is no campaign `{}`", again.campaign)));
     }
     Ok(again)
+}
+
+/// How long quiet is watched for at least, whatever the clock factor.
+pub(crate) fn least_quiet(real: bool) -> Duration {
+    if real { LEAST_QUIET } else { Duration::ZERO }
 }
 
 /// The clock factor, as asked for or as usual.

@@ -84,15 +84,29 @@ impl Outcome {
         }
     }
 
-    /// Whether it has come to an end, good or bad.
-    pub fn over(&self) -> bool {
-        self.succeeded() || self.refusal.is_some() || self.failure.is_some()
-    }
-
     /// Whether any final result code came, or what stands for it.
     pub fn answered(&self) -> bool {
         let optional = self.needs != Needs::Both && (self.result.is_some() || self.failure.is_some());
         self.answer.is_some() || self.refusal.is_some() || self.nothing.is_some() || optional
+    }
+}
+
+/// A success line that a module still owes to a command.
+#[derive(Debug, Clone)]
+pub struct Owed {
+    form: LineTemplate,
+    said: BTreeMap<String, Vec<u8>>,
+}
+
+impl Owed {
+    /// A line of this form, whichever command it is for.
+    pub fn any(form: &LineTemplate) -> Self {
+        Self { form: form.clone(), said: BTreeMap::new() }
+    }
+
+    /// Whether this is the line.
+    pub fn is(&self, line: &[u8]) -> bool {
+        self.form.answers(line, &self.said).is_some()
     }
 }
 
@@ -182,7 +196,7 @@ impl<'p> Dialogue<'p> {
     }
 
     /// The success lines that the module still owes, or may still bring; they may come after the limit has passed.
-    pub fn owed(&self) -> Vec<Vec<u8>> {
+    pub fn owed(&self) -> Vec<Owed> {
         let o = &self.outcome;
         let optional = self.exchange.needs != Needs::Both && o.refusal.is_none();
         if self.stage() == Stage::Settled && !optional {
@@ -190,12 +204,23 @@ impl<'p> Dialogue<'p> {
         }
         let answer = self.exchange.answer.iter().filter(|_| o.answer.is_none());
         let result = self.results.iter().filter(|_| o.result.is_none());
-        answer.chain(result).filter_map(|t| t.filled(&self.said)).collect()
+        answer.chain(result).map(|form| self.owing(form)).collect()
     }
 
     /// The final result codes of success.
-    pub fn answers(&self) -> Vec<Vec<u8>> {
-        self.exchange.answer.iter().filter_map(|t| t.filled(&self.said)).collect()
+    pub fn answers(&self) -> Vec<Owed> {
+        self.exchange.answer.iter().map(|form| self.owing(form)).collect()
+    }
+
+    fn owing(&self, form: &LineTemplate) -> Owed {
+        Owed { form: form.clone(), said: self.said.clone() }
+    }
+
+    /// Whether neither a final result code nor a documented result line is still to come.
+    pub fn is_over(&self) -> bool {
+        let o = &self.outcome;
+        let told = o.result.is_some() || o.nothing.is_some() || self.results.is_empty();
+        o.refusal.is_some() || o.failure.is_some() || (o.answered() && told)
     }
 
     /// The profile's information responses that did not come, if that is so.
@@ -398,5 +423,16 @@ mod tests {
         };
         assert_eq!(missing(&["one", "two", "OK"]), None);
         assert_eq!(missing(&["two", "one", "OK"]), Some("two".to_owned()));
+    }
+
+    #[test]
+    fn what_is_owed_is_known_with_or_without_what_may_stand_in_it() {
+        let forms = lines(&["+PUB:{id},0", "+PUB:{id},0,{value:n}"]);
+        let said = BTreeMap::from([("id".to_owned(), b"4".to_vec())]);
+        let owed = |form: &LineTemplate| Owed { form: form.clone(), said: said.clone() };
+        let is = |line: &str| forms.iter().any(|form| owed(form).is(line.as_bytes()));
+        assert!(is("+PUB:4,0") && is("+PUB: 4,0") && is("+PUB:4,0,0"));
+        assert!(!is("+PUB:5,0") && !is("+PUB:4,1") && !is("+PUB:4,0,x"));
+        assert!(Owed::any(&forms[0]).is(b"+PUB:5,0"));
     }
 }

@@ -155,13 +155,6 @@ impl LineTemplate {
         found.values.iter().all(own).then_some(found)
     }
 
-    /// The line that answers a command which said these values; `None` where something is not known of it.
-    pub fn filled(&self, said: &BTreeMap<String, Vec<u8>>) -> Option<Vec<u8>> {
-        let known = self.names.iter().all(|name| said.contains_key(name));
-        let values = said.iter().map(|(name, value)| (name.as_str(), value.clone())).collect();
-        known.then(|| self.fill(&values))
-    }
-
     /// Matches a whole line, or for a framed template the beginning of `bytes`.
     pub fn read(&self, bytes: &[u8]) -> Option<Captures> {
         if !bytes.starts_with(self.head.as_bytes()) {
@@ -246,9 +239,6 @@ mod tests {
         let said = BTreeMap::from([("link".to_owned(), b"0".to_vec()), ("id".to_owned(), b"7".to_vec())]);
         assert!(template.answers(b"+ECMTPUB: 0,7,0", &said).is_some());
         assert!(template.answers(b"+ECMTPUB: 0,8,0", &said).is_none());
-        assert_eq!(template.filled(&said), None);
-        let known = LineTemplate::parse("+ECMTPUB:{link},{id},0").unwrap();
-        assert_eq!(known.filled(&said).unwrap(), b"+ECMTPUB:0,7,0");
     }
 
     #[test]

@@ -7,6 +7,6 @@ mod line;
 mod reader;
 
 pub use command::{CommandTemplate, Fill, TemplateError, Values};
-pub use dialogue::{Dialogue, Heard, Outcome, Stage};
+pub use dialogue::{Dialogue, Heard, Outcome, Owed, Stage};
 pub use line::{Captures, LineTemplate};
 pub use reader::{Item, Read, Reader};

@@ -5,7 +5,7 @@
 
 use super::Seen;
 use crate::{
-    at::{Captures, Heard, Item, Outcome, Stage},
+    at::{Captures, Heard, Item, Outcome, Owed, Stage},
     case::{Case, Fit, Step},
     mqtt::{Packet, PacketType},
     profile::{First, Known, Profile},
@@ -72,7 +72,7 @@ pub struct Told {
     /// The same in words.
     pub awaited: String,
     /// Success lines that were still owed at the end.
-    pub owed: Vec<Vec<u8>>,
+    pub owed: Vec<Owed>,
     /// An information response of the profile that did not come.
     pub missing_info: Option<String>,
     /// How much of it the document describes.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
-    at::{Item, LineTemplate},
+    at::{Item, LineTemplate, Owed},
     case::Fit,
     judge::{Finding, Serial, StepView, View},
     mqtt::Body,
@@ -67,18 +67,14 @@ fn exchange_of<'v>(view: &View<'v>, command: &[u8]) -> Option<&'v Exchange> {
 /// A success line that no command is waiting for.
 fn unasked_success(view: &View<'_>) -> Option<Finding> {
     let mut outstanding = owed_for_sent_again(view);
-    let unasked = |outstanding: &mut BTreeMap<Vec<u8>, usize>, at: usize, line: &[u8]| match outstanding
-        .get_mut(&plain(line))
-    {
-        Some(n) if *n > 0 => {
-            *n -= 1;
-            None
+    let unasked = |outstanding: &mut Vec<Owed>, at: usize, line: &[u8]| {
+        if let Some(n) = outstanding.iter().position(|owed| owed.is(line)) {
+            outstanding.swap_remove(n);
+            return None;
         }
-        _ => {
-            let observed = format!("`{}` although no command was waiting for it", text::visible(line));
-            let finding = Finding::new(Verdict::Fail, "success only as the answer to a command", observed);
-            Some(finding.citing(clauses_of_line(view, at, line)).at(at))
-        }
+        let observed = format!("`{}` although no command was waiting for it", text::visible(line));
+        let finding = Finding::new(Verdict::Fail, "success only as the answer to a command", observed);
+        Some(finding.citing(clauses_of_line(view, at, line)).at(at))
     };
     let mut ended = false;
     for step in &view.steps {
@@ -93,9 +89,7 @@ fn unasked_success(view: &View<'_>) -> Option<Finding> {
         if told.clone().any(|one| one.fit != Fit::Whole) {
             return None;
         }
-        for line in told.clone().flat_map(|one| &one.owed) {
-            *outstanding.entry(plain(line)).or_default() += 1;
-        }
+        outstanding.extend(told.clone().flat_map(|one| one.owed.iter().cloned()));
         let mut heard: BTreeSet<usize> = BTreeSet::new();
         for one in told.clone() {
             let o = &one.outcome;
@@ -164,8 +158,8 @@ fn clauses_of_line(view: &View<'_>, at: usize, line: &[u8]) -> Vec<String> {
 
 /// Success lines that may come for publications sent again after a reconnection: their own command was answered, or given up,
 /// before, and no document says whether the module tells of them.
-fn owed_for_sent_again(view: &View<'_>) -> BTreeMap<Vec<u8>, usize> {
-    let mut owed: BTreeMap<Vec<u8>, usize> = BTreeMap::new();
+fn owed_for_sent_again(view: &View<'_>) -> Vec<Owed> {
+    let mut owed = Vec::new();
     let mut released: BTreeSet<u16> = BTreeSet::new();
     for p in from_module(view) {
         let qos = match &p.packet.body {
@@ -175,25 +169,14 @@ fn owed_for_sent_again(view: &View<'_>) -> BTreeMap<Vec<u8>, usize> {
         };
         let publishing =
             ["publish", "publish-data"].into_iter().filter_map(|step| view.profile.steps.get(step));
-        let lines: BTreeSet<&str> = publishing
+        let forms: BTreeMap<&str, &LineTemplate> = publishing
             .flat_map(|s| &s.exchanges)
             .flat_map(|e| e.results(qos))
-            .map(LineTemplate::source)
+            .map(|form| (form.source(), form))
             .collect();
-        for line in lines {
-            *owed.entry(plain(line.as_bytes())).or_default() += 1;
-        }
+        owed.extend(forms.into_values().map(Owed::any));
     }
     owed
-}
-
-/// A line without the blank behind its first colon, which a module may print or not.
-fn plain(line: &[u8]) -> Vec<u8> {
-    let mut line = line.to_vec();
-    if let Some(colon) = line.windows(2).position(|pair| pair == b": ") {
-        line.remove(colon + 1);
-    }
-    line
 }
 
 /// Whether a line means success somewhere in the profile.
@@ -222,16 +205,4 @@ fn excess(view: &View<'_>) -> Option<Finding> {
     let observed = format!("{} more: {}", message.excess.len(), text::shortened(&message.excess, 60));
     let finding = Finding::new(Verdict::Fail, expected, observed).citing(&view.profile.message.cites);
     Some(finding.at(message.at).always())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_owed_may_come_with_a_blank_or_without() {
-        assert_eq!(plain(b"+ECMTPUB: 0,4,0"), plain(b"+ECMTPUB:0,4,0"));
-        assert_ne!(plain(b"+ECMTPUB:0, 4,0"), plain(b"+ECMTPUB:0,4,0"));
-        assert_eq!(plain(b"PUBACK"), b"PUBACK");
-    }
 }
