@@ -33,7 +33,7 @@ impl Alert {
         while ALL.load(Ordering::Relaxed) < cores() && Instant::now() < until {
             yield_now().await;
         }
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 

@@ -818,7 +818,9 @@ impl<'p> Driver<'p> {
         let connected = self.live.connected();
         self.tap.reset();
         let silent = |events: &[Event]| events.iter().any(|e| matches!(e.what, What::Silence { .. }));
-        if connected || !answers || self.recorder.since(0, silent) {
+        // On a port a line about what was closed may be late, too.
+        let late = !self.least_quiet.is_zero() && (touched("open") || touched("connect"));
+        if connected || !answers || late || self.recorder.since(0, silent) {
             self.settle().await?;
         }
         if answers
@@ -878,10 +880,10 @@ impl<'p> Driver<'p> {
     async fn settle(&mut self) -> Result<(), Stop> {
         let limit =
             Instant::now() + Duration::from_micros(self.settings.deadline_us(self.profile.time.answer));
+        let lull = self.watched(self.profile.time.quiet / 5).max(LULL);
         loop {
-            let lull = Instant::now() + LULL;
-            self.wait_until(lull.min(limit), |_| false).await?;
-            if self.heard.elapsed() >= LULL || Instant::now() >= limit {
+            self.wait_until((Instant::now() + lull).min(limit), |_| false).await?;
+            if self.heard.elapsed() >= lull || Instant::now() >= limit {
                 return Ok(());
             }
         }

@@ -24,8 +24,8 @@ use crate::{
 /// The clock factor of built-in emulated modules.
 pub(crate) const EMULATED_CLOCK: f64 = 0.04;
 
-/// How long quiet is watched for at least on a port: longer than a slow reply, a system that is busy, a message that is printed a little later.
-const LEAST_QUIET: Duration = Duration::from_millis(300);
+/// How long quiet is watched for at least on a port: longer than a slow reply, and than a message that is printed a little later.
+const LEAST_QUIET: Duration = Duration::from_millis(200);
 
 /// What the bench itself may be late by, in ms; never multiplied.
 pub(crate) const MARGIN_MS: u64 = 2000;
