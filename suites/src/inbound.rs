@@ -2,7 +2,7 @@
 //! few expect them. What never was subscribed to may be printed or not; it is acknowledged all the same.
 
 use atspec_model::{
-    case::{Await, Case, Context, Step},
+    case::{Await, Case, Context, Expect, Step, Unmet},
     mqtt::PacketType,
     partner::{Action, Command, Rule},
     timeline::Close,
@@ -214,5 +214,31 @@ fn lost(cx: &Context<'_>) -> Vec<Case> {
             came(PubComp, 1),
             vec![came(PubComp, 2)],
         ),
+        case(
+            "inbound/clean-forgets",
+            "on a clean session a message of QoS 2 is new, whatever had its packet id before",
+            &["MQTT-3.1.2-6", "MQTT-4.3.3-2"],
+        )
+        .steps(then(begun(2), [unheard(PubRec), inject(raw(message(&t, 2, 7, OLD))), came(PubRec, 1), Quiet]))
+        .steps([Broker(Command::Close(Close::Rst)), Wait(Await::Closed), Broker(Command::ClearRules)])
+        .steps(then(reconnected(cx, true), [Do(subscribe(&t, 2)), unheard(PubRec)]))
+        .steps([inject(raw(message(&t, 2, 7, NEW))), came(PubRec, 2), unheard(PubComp)])
+        .steps([inject(raw_pubrel(7)), came(PubComp, 1), Quiet])
+        .expect([printed_new()]),
     ]
+}
+
+/// Payloads of two sessions.
+const OLD: &str = "of the old session";
+const NEW: &str = "of the new session";
+
+/// The message of the new session once; that of the old one may have been printed before its handshake was over, or never.
+fn printed_new() -> Expect {
+    let expect = Expect::new(format!("`{NEW}` printed once"), |view| {
+        match view.messages.iter().filter(|m| m.payload == NEW.as_bytes()).count() {
+            1 => Ok(()),
+            n => Err(Unmet::missing(format!("it was printed {n} times"))),
+        }
+    });
+    Expect { of_messages: true, ..expect }
 }

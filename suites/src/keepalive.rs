@@ -1,8 +1,9 @@
 //! Keep-alive: the interval between packets never exceeds it (a rule that holds in every case), and PINGREQ keeps it.
 
 use atspec_model::{
-    case::{Case, Context, Expect, Unmet},
+    case::{Case, Context, Expect, Op, Step, Unmet},
     mqtt::PacketType,
+    timeline::Side,
 };
 
 use crate::{session::withhold, words::*};
@@ -87,8 +88,71 @@ pub(crate) fn cases(cx: &Context<'_>) -> Vec<Case> {
         .expect([some(PacketType::PingReq, "within the keep alive", |_| true)]),
     ]
     .into_iter()
+    .chain([for_long(cx), after_traffic(cx), while_pending(cx)])
     .chain(own(cx))
     .collect()
+}
+
+/// Connected with the keep alive of these cases, or the module's own.
+fn watched(cx: &Context<'_>) -> Vec<Step> {
+    if takes(cx, "keepalive") { connected_with(cx, true, SECONDS) } else { connected(cx) }
+}
+
+/// How long it takes to see whether PINGREQ comes, in seconds.
+fn seen_within(cx: &Context<'_>) -> u32 {
+    if takes(cx, "keepalive") { u32::from(SECONDS) * 7 / 4 } else { OWN }
+}
+
+/// Beyond the fourth PINGREQ: a timer that grows slower would show.
+fn for_long(cx: &Context<'_>) -> Case {
+    case("keepalive/long", "PINGREQ comes again and again, at most a keep alive apart", &["MQTT-3.1.2-23"])
+        .steps(then(connected_with(cx, true, SECONDS), [Idle { seconds: u32::from(SECONDS) * 19 / 4 }]))
+        .expect([some(PacketType::PingReq, "within the keep alive", |_| true)])
+}
+
+/// Each exchange that a module may take for the whole of its traffic, and then silence.
+fn after_traffic(cx: &Context<'_>) -> Case {
+    let (t, out) = (topic(cx, "in"), topic(cx, "out"));
+    let mut steps = watched(cx);
+    let means = |step: &str, op: Op| has(cx, step).then_some(Do(op));
+    steps.extend(means("subscribe", subscribe(&t, 1)));
+    steps.extend([1, 2].map(|qos| Do(send(cx, &out, qos, "before the silence"))));
+    steps.extend(means("unsubscribe", unsubscribe(&t)));
+    steps.push(Idle { seconds: seen_within(cx) });
+    case(
+        "keepalive/after-traffic",
+        "an idle connection is kept alive whatever was done on it before",
+        &["MQTT-3.1.2-23"],
+    )
+    .steps(steps)
+    .expect([pinged_if_due()])
+}
+
+/// A module may also give the connection up.
+fn while_pending(cx: &Context<'_>) -> Case {
+    case(
+        "keepalive/while-pending",
+        "a publication that waits for its PUBACK does not keep the connection alive",
+        &["MQTT-3.1.2-23"],
+    )
+    .steps(then(
+        watched(cx),
+        [withhold(PacketType::PubAck), NoSuccess(send(cx, &topic(cx, "out"), 1, "unheard"))],
+    ))
+    .steps([Idle { seconds: seen_within(cx) }])
+    .expect([pinged_if_due()])
+}
+
+/// Where CONNECT has a keep alive that is over by now, there was a PINGREQ, or the module has ended the connection.
+fn pinged_if_due() -> Expect {
+    Expect::new("PINGREQ within the keep alive of CONNECT", |view| {
+        let connect = view.from_module(PacketType::Connect).last().and_then(|p| p.packet.as_connect());
+        let due = connect.is_some_and(|c| (1..=SEEN).contains(&c.keep_alive));
+        let pinged = view.from_module(PacketType::PingReq).next().is_some();
+        let ended =
+            view.connections.iter().any(|c| c.spoke && c.closed.iter().any(|(_, by, _)| *by == Side::Module));
+        if due && !pinged && !ended { Err(Unmet::missing("none")) } else { Ok(()) }
+    })
 }
 
 /// Where no command takes a keep alive, the module keeps the one that it chose itself, as far as that is short enough to see.
@@ -100,13 +164,6 @@ fn own(cx: &Context<'_>) -> Option<Case> {
             &["MQTT-3.1.2-23"],
         )
         .steps(then(connected(cx), [Idle { seconds: OWN }]))
-        .expect([Expect::new("PINGREQ within the keep alive of CONNECT", |view| {
-            let connect = view.from_module(PacketType::Connect).last().and_then(|p| p.packet.as_connect());
-            let due = connect.is_some_and(|c| (1..=SEEN).contains(&c.keep_alive));
-            if !due || view.from_module(PacketType::PingReq).next().is_some() {
-                return Ok(());
-            }
-            Err(Unmet::missing("none"))
-        })])
+        .expect([pinged_if_due()])
     })
 }

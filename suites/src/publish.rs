@@ -165,6 +165,7 @@ fn names(cx: &Context<'_>) -> Vec<String> {
     let mut names: Vec<String> =
         ["a", "a/b/c/d", "with.dots-and_more:1", &long].map(|name| topic(cx, name)).into();
     names.push(format!("/{}", topic(cx, "leading-slash")));
+    names.push(topic(cx, "trailing-slash/"));
     names
 }
 
@@ -233,7 +234,7 @@ fn plain_payloads(cx: &Context<'_>) -> Vec<Case> {
         ("looks-like-ok", "a payload that reads like a final result code is a payload", "OK"),
         ("looks-like-error", "a payload that reads like a refusal is a payload", "ERROR"),
         ("looks-like-command", "a payload that reads like a command is a payload", "AT+MIPCLOSE;+++ATH"),
-        ("punctuation", "printable characters stay as they are", "!#$%&'()*+-./:;<=>?@[]^_`{|}~"),
+        ("punctuation", "printable characters stay as they are", "!#$%&'()*+-./ :;<=>?  @[]^_`{|}~"),
     ];
     payloads
         .into_iter()
@@ -255,7 +256,7 @@ fn handshake(qos: u8) -> &'static [&'static str] {
 /// Success follows the acknowledgement, for either way of publishing.
 pub(crate) fn acknowledgements(
     cx: &Context<'_>,
-    suite: &str,
+    suite: &'static str,
     publish: fn(&str, u8, &'static str) -> atspec_model::case::Op,
 ) -> Vec<Case> {
     let t = topic(cx, "out");
@@ -281,7 +282,8 @@ pub(crate) fn acknowledgements(
                 NoSuccess(publish(&t, qos, "never acknowledged")),
             ],
         ))
-        .expect([publications(vec![sent(&t, qos, "never acknowledged")])])
+        .steps(until_given_up(cx, suite, qos))
+        .expect([publications(vec![sent(&t, qos, "never acknowledged")]), never_told(cx, suite, qos)])
     };
     let foreign = case(
         &format!("{suite}/puback-of-another"),

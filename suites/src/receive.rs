@@ -51,6 +51,45 @@ pub(crate) fn until_acknowledged(qos: u8, messages: usize) -> Option<Step> {
     }
 }
 
+/// Messages about the remaining length whose encoding takes a second byte (2.2.3).
+fn remaining_lengths(cx: &Context<'_>) -> Case {
+    let t = topic(cx, "in");
+    let payloads =
+        [126, 127, 128, 129].map(|remaining: usize| letters(remaining.saturating_sub(2 + t.len())));
+    let wanted: Vec<(String, Vec<u8>)> = payloads.iter().map(|p| (t.clone(), p.clone())).collect();
+    let numbered = payloads.into_iter().zip(1..);
+    let whole = case(
+        "receive/remaining-length",
+        "messages about the length whose encoding takes a second byte are printed whole",
+        &["MQTT-2.2.3"],
+    )
+    .steps(then(
+        subscribed(cx, &t, 0),
+        numbered.flat_map(|(payload, n)| [other_publishes(&t, 0, payload), Wait(Await::Messages(n))]),
+    ))
+    .expect([printed(wanted.clone())]);
+    // Where no document tells the longest, nobody promises any of them.
+    if cx.profile.behaviour.receive_max.is_none() {
+        whole.expect([never_altered(wanted)]).should()
+    } else {
+        whole
+    }
+}
+
+/// Whether a message without payload is printed is another case.
+fn empty_acknowledged(cx: &Context<'_>) -> Case {
+    let t = topic(cx, "in");
+    let of = |qos: u8| then(vec![other_publishes(&t, qos, "")], until_acknowledged(qos, 1));
+    case(
+        "receive/empty-acknowledged",
+        "messages without payload are acknowledged like any other",
+        &["MQTT-4.3.2-2", "MQTT-4.3.3-2", "MQTT-3.3.4-1"],
+    )
+    .steps(then(subscribed(cx, &t, 2), then(of(1), of(2))))
+    .steps([Quiet])
+    .expect([acknowledged(1), acknowledged(2)])
+}
+
 /// One message with this payload, printed whole.
 fn whole(cx: &Context<'_>, name: &str, asks: &str, payload: &[u8]) -> Case {
     let t = topic(cx, "in");
@@ -329,6 +368,8 @@ fn sequences(cx: &Context<'_>) -> Vec<Case> {
             .steps([Wait(Await::Messages(5)), Quiet])
             .expect([printed(expected(5))]),
         lengths,
+        remaining_lengths(cx),
+        empty_acknowledged(cx),
         case("receive/lengths", "messages of every length from 2 to 65 bytes are printed whole", &[])
             .steps(then(
                 subscribed(cx, &t, 0),

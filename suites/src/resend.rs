@@ -64,11 +64,49 @@ fn completed(cx: &Context<'_>) -> Vec<Case> {
             &["MQTT-4.6.0-1", "MQTT-4.4.0-1", "MQTT-2.3.1-3", "MQTT-3.3.1-1"],
         )
         .steps(then(kept(cx), [withhold(PubAck), withhold(PubRec)]))
-        .steps([NoSuccess(send(cx, &t, 2, "the first exactly once")), NoSuccess(send(cx, &t, 1, "second"))])
+        .steps([
+            NoSuccess(send(cx, &t, 2, "the first exactly once")),
+            NoSuccess(send(cx, &topic(cx, "another"), 1, "second").with("retain", "1")),
+        ])
         .steps(lose(cx, false))
         .steps([Wait(Await::OnNewest(Publish, 1)), Idle { seconds: 5 }])
         .expect([sent_again(Publish), again_in_order()]),
+        case(
+            "resend/unacknowledged-only",
+            "of two publications of QoS 1 the one without PUBACK is sent again, and not the other one",
+            &["MQTT-4.3.2-1", "MQTT-4.4.0-1", "MQTT-3.3.1-1"],
+        )
+        .steps(then(kept(cx), [withhold(PubAck), NoSuccess(send(cx, &t, 1, "not acknowledged"))]))
+        .steps([Broker(Command::ClearRules), Try(send(cx, &topic(cx, "another"), 1, "acknowledged"))])
+        .steps(lose(cx, false))
+        .steps([Idle { seconds: 5 }])
+        .expect([what_was_owed_again()]),
     ]
+}
+
+/// The second connection begins with what has no PUBACK on the first, whatever that is.
+fn what_was_owed_again() -> Expect {
+    Expect::new("every publication without PUBACK again, and no other", |view: &View<'_>| {
+        let Some(first) = view.from_module(Publish).next().map(|p| p.conn) else {
+            return Err(Unmet::not_provoked("no PUBLISH"));
+        };
+        let on = |conn_is_first: bool| {
+            let sent = view.from_module(Publish).filter(move |p| (p.conn == first) == conn_is_first);
+            sent.filter_map(|p| Some((p.at, p.packet.id(), p.packet.as_publish()?)))
+        };
+        let acknowledged =
+            |id: Option<u16>| view.to_module(PubAck).any(|p| p.conn == first && p.packet.id() == id);
+        let is_owed =
+            |id: Option<u16>| on(true).any(|(_, sent, m)| sent == id && !m.dup) && !acknowledged(id);
+        if let Some((at, _, m)) = on(false).find(|(_, id, m)| m.dup && !is_owed(*id)) {
+            return Err(Unmet::at(format!("PUBLISH \"{}\" again, which was acknowledged", m.topic), at));
+        }
+        let again = |payload: &[u8]| on(false).any(|(_, _, m)| m.payload == payload);
+        match on(true).find(|(_, id, m)| !m.dup && is_owed(*id) && !again(&m.payload)) {
+            Some((at, _, m)) => Err(Unmet::at(format!("PUBLISH \"{}\" was not sent again", m.topic), at)),
+            None => Ok(()),
+        }
+    })
 }
 
 /// What is acknowledged is over: the third connection carries only what is new.
@@ -124,7 +162,19 @@ fn unexpected(cx: &Context<'_>) -> Vec<Case> {
         then(steps, [told(present), Try(s.connect()), Idle { seconds: 3 }, Probe])
     };
     let (keeps, clean) = (session(cx).clean(false), session(cx).choosing("clean", "1"));
+    let back = then(
+        then(vec![Broker(Command::Close(Close::Rst)), Wait(Await::Closed)], hung_up(cx)),
+        keeps.opened(),
+    );
     vec![
+        case(
+            "session/present",
+            "a connection to a session that the broker has kept succeeds, and works",
+            &["MQTT-3.1.2-4"],
+        )
+        .steps(then(kept(cx), back))
+        .steps([told(1), Check(keeps.connect()), Check(send(cx, &t, 1, "back in the session"))])
+        .expect([publications(vec![sent(&t, 1, "back in the session")])]),
         case(
             "resend/session-not-present",
             "where the broker has lost the session, what is sent again bears DUP and its own packet id, if anything is",

@@ -3,7 +3,7 @@
 use atspec_model::{
     case::{Await, Case, Context, Expect, Step, Unmet},
     judge::WirePacket,
-    mqtt::PacketType,
+    mqtt::{PacketType, Text},
     partner::{Action, Command, Rule},
     timeline::Close,
 };
@@ -160,7 +160,8 @@ pub(crate) fn sent_again(kind: PacketType) -> Expect {
                 Err(Unmet::at(format!("{} without DUP", second.packet), second.at))
             }
             (Some(one), Some(again))
-                if (&one.topic, &one.payload, one.qos) != (&again.topic, &again.payload, again.qos) =>
+                if (&one.topic, &one.payload, one.qos, one.retain)
+                    != (&again.topic, &again.payload, again.qos, again.retain) =>
             {
                 Err(Unmet::at(format!("{} instead of {}", second.packet, first.packet), second.at))
             }
@@ -169,21 +170,26 @@ pub(crate) fn sent_again(kind: PacketType) -> Expect {
     })
 }
 
-/// The payloads of the second connection come in the order of the first.
+/// The publications of the second connection are those of the first, in their order.
 pub(crate) fn again_in_order() -> Expect {
     Expect::new("every publication again, in their first order", |view| {
         let seen: Vec<&WirePacket> = view.from_module(PacketType::Publish).collect();
         let Some(first) = seen.first() else { return Err(Unmet::not_provoked("no PUBLISH")) };
-        let payloads = |again: bool| -> Vec<&[u8]> {
+        let sent = |again: bool| -> Vec<(&Text, &[u8], u8, bool)> {
             let on = seen.iter().filter(|p| (p.conn != first.conn) == again);
             let sent = on.filter_map(|p| p.packet.as_publish()).filter(|m| again || !m.dup);
-            sent.map(|m| m.payload.as_slice()).collect()
+            sent.map(|m| (&m.topic, m.payload.as_slice(), m.qos, m.retain)).collect()
         };
-        if payloads(false) == payloads(true) {
+        if sent(false) == sent(true) {
             return Ok(());
         }
-        let words: Vec<String> =
-            payloads(true).iter().map(|p| atspec_model::text::shortened(p, 40)).collect();
+        let words: Vec<String> = sent(true)
+            .iter()
+            .map(|(topic, payload, qos, retain)| {
+                let payload = atspec_model::text::shortened(payload, 40);
+                format!("{payload} on \"{topic}\" with QoS {qos}, retain {}", u8::from(*retain))
+            })
+            .collect();
         Err(Unmet::missing(if words.is_empty() { "nothing".to_owned() } else { words.join(", then ") }))
     })
 }

@@ -6,7 +6,7 @@ use atspec_model::{
     partner::{Action, Command, Message, Rule},
 };
 
-use crate::{session::withhold, told::*, words::*};
+use crate::{receive::until_acknowledged, session::withhold, told::*, words::*};
 
 pub(crate) fn cases(cx: &Context<'_>) -> Vec<Case> {
     let mut cases: Vec<Case> = (0..=2).map(|qos| of_qos(cx, qos)).collect();
@@ -17,13 +17,13 @@ pub(crate) fn cases(cx: &Context<'_>) -> Vec<Case> {
     cases
 }
 
-/// SUBSCRIBE with exactly this filter and QoS.
+/// SUBSCRIBE with this filter and QoS and no other.
 fn asked_for(filter: &str, qos: u8) -> Expect {
     let wanted = (filter.as_bytes().to_vec(), qos);
     some(
         PacketType::Subscribe,
         &format!("for \"{filter}\" with QoS {qos}"),
-        move |body| matches!(body, Body::Subscribe(s) if s.filters.iter().any(|(f, q)| (f.as_bytes(), *q) == (wanted.0.as_slice(), wanted.1))),
+        move |body| matches!(body, Body::Subscribe(s) if matches!(s.filters.as_slice(), [(f, q)] if (f.as_bytes(), *q) == (wanted.0.as_slice(), wanted.1))),
     )
 }
 
@@ -116,10 +116,14 @@ fn filters(cx: &Context<'_>) -> Vec<Case> {
                     Wait(Await::Messages(2)),
                 ],
             ))
-            .expect([printed(vec![
-                (one.clone(), b"to the first".to_vec()),
-                (two, b"to the second".to_vec()),
-            ])]),
+            .expect([
+                asked_for(&one, 0),
+                asked_for(&two, 1),
+                printed(vec![
+                    (one.clone(), b"to the first".to_vec()),
+                    (two.clone(), b"to the second".to_vec()),
+                ]),
+            ]),
         case("subscribe/leading-slash", "a leading slash belongs to the topic, in both directions", &[])
             .steps(then(
                 subscribed(cx, &slashed, 0),
@@ -134,8 +138,25 @@ fn filters(cx: &Context<'_>) -> Vec<Case> {
                 retain: true,
             }))])
             .steps(then(connected(cx), [Check(subscribe(&one, 0)), Wait(Await::Messages(1))]))
-            .expect([printed(vec![(one, b"kept by the broker".to_vec())])]),
+            .expect([printed(vec![(one.clone(), b"kept by the broker".to_vec())])]),
+        retained_of_qos(cx, &one, 1),
+        retained_of_qos(cx, &one, 2),
     ]
+}
+
+fn retained_of_qos(cx: &Context<'_>, topic: &str, qos: u8) -> Case {
+    let payload = b"kept and acknowledged".to_vec();
+    let kept = Message { topic: topic.into(), payload: payload.clone(), qos, retain: true };
+    case(
+        &format!("subscribe/retained-qos{qos}"),
+        &format!("a retained message of QoS {qos} is printed and acknowledged like any other"),
+        &["MQTT-3.3.4-1"],
+    )
+    .steps([Broker(Command::Publish(kept))])
+    .steps(then(connected(cx), [Check(subscribe(topic, qos)), Wait(Await::Messages(1))]))
+    .steps(until_acknowledged(qos, 1))
+    .steps([Quiet])
+    .expect([printed(vec![(topic.to_owned(), payload)]), acknowledged(qos)])
 }
 
 fn answers(cx: &Context<'_>) -> Vec<Case> {
@@ -145,7 +166,9 @@ fn answers(cx: &Context<'_>) -> Vec<Case> {
         case("subscribe/held-suback", "success is not reported before SUBACK came, and is soon after", &[])
             .steps(then(connected(cx), [Held { packet: PacketType::SubAck, op: subscribe(&t, 1) }])),
         case("subscribe/no-suback", "success is not reported where SUBACK never comes", &[])
-            .steps(then(connected(cx), [on_suback(Action::Withhold), NoSuccess(subscribe(&t, 1))])),
+            .steps(then(connected(cx), [on_suback(Action::Withhold), NoSuccess(subscribe(&t, 1))]))
+            .steps(until_given_up(cx, "subscribe", 1))
+            .expect([never_told(cx, "subscribe", 1)]),
         case(
             "subscribe/suback-of-another",
             "success is not reported for the SUBACK of another packet id",
@@ -183,7 +206,7 @@ fn ending(cx: &Context<'_>) -> Vec<Case> {
         case("unsubscribe/packet", "UNSUBSCRIBE names the filter", &["MQTT-3.10.1-1", "MQTT-3.10.3-1", "MQTT-3.10.3-2"])
             .steps(then(subscribed(cx, &t, 0), [Do(subscribe(&topic(cx, "another"), 0)), Check(unsubscribe(&t))]))
             .expect([some(PacketType::Unsubscribe, &format!("for \"{t}\""), move |body| {
-                matches!(body, Body::Unsubscribe(u) if u.filters.iter().any(|f| f.as_bytes() == filter))
+                matches!(body, Body::Unsubscribe(u) if matches!(u.filters.as_slice(), [f] if f.as_bytes() == filter))
             })]),
         case("unsubscribe/silence", "after it no message of the topic is printed", &[])
             .steps(then(subscribed(cx, &t, 0), [
@@ -193,7 +216,9 @@ fn ending(cx: &Context<'_>) -> Vec<Case> {
             ]))
             .expect([printed(vec![])]),
         case("unsubscribe/no-unsuback", "success is not reported where UNSUBACK never comes", &["MQTT-3.10.4-4"])
-            .steps(then(subscribed(cx, &t, 0), [withhold(PacketType::UnsubAck), NoSuccess(unsubscribe(&t))])),
+            .steps(then(subscribed(cx, &t, 0), [withhold(PacketType::UnsubAck), NoSuccess(unsubscribe(&t))]))
+            .steps(until_given_up(cx, "unsubscribe", 0))
+            .expect([never_told(cx, "unsubscribe", 0)]),
         case(
             "unsubscribe/unknown",
             "an UNSUBSCRIBE for a filter that was never subscribed to is whole, if it is sent at all",

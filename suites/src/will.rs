@@ -10,7 +10,7 @@ use crate::words::*;
 pub(crate) fn cases(cx: &Context<'_>) -> Vec<Case> {
     let will = |qos: u8, retain: bool| session(cx).will(&topic(cx, "will"), qos, retain);
     let mut cases = Vec::new();
-    for (qos, retain) in [(0, false), (1, true), (2, false)] {
+    for (qos, retain) in [(0, false), (1, true), (2, false), (2, true)] {
         let will_topic = topic(cx, "will");
         let keep = u8::from(retain);
         cases.push(
@@ -20,16 +20,19 @@ pub(crate) fn cases(cx: &Context<'_>) -> Vec<Case> {
                 &["MQTT-3.1.2-9", "MQTT-3.1.3-1"],
             )
             .steps(then(will(qos, retain).opened(), [Check(will(qos, retain).connect())]))
-            .expect([connect_has(
-                &format!("will \"{will_topic}\" qos={qos} retain={keep} message=\"{WILL_MESSAGE}\""),
-                move |c| {
-                    c.will.as_ref().is_some_and(|w| {
-                        w.topic.as_bytes() == will_topic.as_bytes()
-                            && w.message == WILL_MESSAGE.as_bytes()
-                            && (w.qos, w.retain) == (qos, retain)
-                    })
-                },
-            )]),
+            .expect([
+                connect_has(
+                    &format!("will \"{will_topic}\" qos={qos} retain={keep} message=\"{WILL_MESSAGE}\""),
+                    move |c| {
+                        c.will.as_ref().is_some_and(|w| {
+                            w.topic.as_bytes() == will_topic.as_bytes()
+                                && w.message == WILL_MESSAGE.as_bytes()
+                                && (w.qos, w.retain) == (qos, retain)
+                        })
+                    },
+                ),
+                own_credentials(cx),
+            ]),
         );
     }
     cases.extend([
@@ -80,6 +83,15 @@ pub(crate) fn cases(cx: &Context<'_>) -> Vec<Case> {
         .expect([closed_by_module(), without_disconnect()]),
     ]);
     cases
+}
+
+/// User name and password, where there are any, each in its own field behind the will.
+fn own_credentials(cx: &Context<'_>) -> Expect {
+    let (user, password) = (cx.bindings.username.clone(), cx.bindings.password.clone());
+    connect_has("user name and password as given", move |c| {
+        c.username.as_ref().is_none_or(|u| u.as_bytes() == user.as_bytes())
+            && c.password.as_ref().is_none_or(|p| p == password.as_bytes())
+    })
 }
 
 fn without_disconnect() -> Expect {

@@ -6,14 +6,17 @@ use std::{
 };
 
 use atspec_model::{
+    at::Item,
     case::{Await, Case, Context, Expect, Op, Step, Unmet},
-    judge::{Message as Printed, View, WirePacket},
+    judge::{Message as Printed, Serial, View, WirePacket},
     mqtt::{Body, Connect, Level, PacketType, Publish},
     partner::{Command, Message},
     profile::Profile,
     text,
     timeline::{Purpose, Side, What},
 };
+
+use crate::told::exchanges;
 
 pub(crate) use Step::{
     Await as Wait, Beyond, Broker, Check, Do, Held, Idle, NoSuccess, Probe, Quiet, Refuse, Try,
@@ -372,6 +375,35 @@ pub(crate) fn subscribed(cx: &Context<'_>, topic: &str, qos: u8) -> Vec<Step> {
 /// Connected again after the broker ended the connection: what is left of the old one is closed, and all is sent again.
 pub(crate) fn reconnected(cx: &Context<'_>, clean: bool) -> Vec<Step> {
     then(hung_up(cx), connected_with(cx, clean, KEEP_ALIVE))
+}
+
+/// As long as firmware commonly waits for an acknowledgement, in seconds: a success that is told then is none either.
+const GIVEN_UP: u32 = 25;
+
+/// The module has the time to give up a command whose acknowledgement never comes, where its success waits for that and has a line
+/// of its own.
+pub(crate) fn until_given_up(cx: &Context<'_>, step: &str, qos: u8) -> Option<Step> {
+    let tells = |e: &&atspec_model::profile::Exchange| e.is_certain(qos) && !e.results(qos).is_empty();
+    exchanges(cx.profile, step).find(tells).map(|_| Idle { seconds: GIVEN_UP })
+}
+
+/// No line of success of this step behind the step that cannot succeed.
+pub(crate) fn never_told(cx: &Context<'_>, step: &'static str, qos: u8) -> Expect {
+    let lasts = until_given_up(cx, step, qos).is_some();
+    Expect::new("no success when the module gives up either", move |view| {
+        let last = view.steps.last().filter(|_| lasts);
+        let mut late = last.into_iter().flat_map(|step| &step.serial).filter_map(|serial| match serial {
+            Serial::Printed { at, item: Item::Line(line), .. } => Some((*at, line)),
+            _ => None,
+        });
+        let is_success = |line: &[u8]| {
+            exchanges(view.profile, step).flat_map(|e| e.results(qos)).any(|form| form.read(line).is_some())
+        };
+        match late.find(|(_, line)| is_success(line)) {
+            Some((at, line)) => Err(Unmet::at(format!("`{}`", text::visible(line)), at)),
+            None => Ok(()),
+        }
+    })
 }
 
 /// What is left of a connection that the broker ended is cleared away, and the module has a moment to say what it has to say of

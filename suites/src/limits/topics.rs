@@ -38,6 +38,7 @@ pub(super) fn cases(cx: &Context<'_>) -> Vec<Case> {
             _ if subject.step == "publish" => {
                 cases.extend([64, 65, 128, 256].map(|len| unlimited(cx, subject, len)));
             }
+            _ if subject.step == "subscribe" => cases.push(unlimited(cx, subject, 256)),
             _ => {}
         }
     }
@@ -77,10 +78,11 @@ fn unlimited(cx: &Context<'_>, subject: &Subject, len: usize) -> Case {
     let steps = before(cx, subject, &name);
     let index = steps.len();
     let (kind, wanted) = (subject.packet, name.clone().into_bytes());
+    let cites: &[&str] = if kind == PacketType::Subscribe { &["MQTT-3.8.3-1"] } else { &[] };
     case(
         &format!("limits/{}-topic-{len}", subject.step),
         &format!("a topic of {len} bytes is refused, or stands whole in {kind}"),
-        &[],
+        cites,
     )
     .steps(then(steps, [Beyond((subject.op)(&name))]))
     .expect([Expect::new("the whole topic, or a clean refusal", move |view| {
