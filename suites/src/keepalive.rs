@@ -2,6 +2,7 @@
 
 use atspec_model::{
     case::{Case, Context, Expect, Op, Step, Unmet},
+    judge::WirePacket,
     mqtt::PacketType,
     timeline::Side,
 };
@@ -148,7 +149,10 @@ fn pinged_if_due() -> Expect {
     Expect::new("PINGREQ within the keep alive of CONNECT", |view| {
         let connect = view.from_module(PacketType::Connect).last().and_then(|p| p.packet.as_connect());
         let due = connect.is_some_and(|c| (1..=SEEN).contains(&c.keep_alive));
-        let pinged = view.from_module(PacketType::PingReq).next().is_some();
+        // What is sent again keeps the connection alive as well.
+        let again = |p: &&WirePacket| p.packet.as_publish().is_some_and(|publish| publish.dup);
+        let pinged = view.from_module(PacketType::PingReq).next().is_some()
+            || view.from_module(PacketType::Publish).any(|p| again(&p));
         let ended =
             view.connections.iter().any(|c| c.spoke && c.closed.iter().any(|(_, by, _)| *by == Side::Module));
         if due && !pinged && !ended { Err(Unmet::missing("none")) } else { Ok(()) }

@@ -54,8 +54,9 @@ pub(crate) fn until_acknowledged(qos: u8, messages: usize) -> Option<Step> {
 /// Messages about the remaining length whose encoding takes a second byte (2.2.3).
 fn remaining_lengths(cx: &Context<'_>) -> Case {
     let t = topic(cx, "in");
-    let payloads =
-        [126, 127, 128, 129].map(|remaining: usize| letters(remaining.saturating_sub(2 + t.len())));
+    let max = cx.profile.behaviour.receive_max.unwrap_or(usize::MAX);
+    let lengths = [126, 127, 128, 129].map(|remaining: usize| remaining.saturating_sub(2 + t.len()));
+    let payloads: Vec<Vec<u8>> = lengths.into_iter().filter(|len| *len <= max).map(letters).collect();
     let wanted: Vec<(String, Vec<u8>)> = payloads.iter().map(|p| (t.clone(), p.clone())).collect();
     let numbered = payloads.into_iter().zip(1..);
     let whole = case(

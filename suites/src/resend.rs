@@ -77,14 +77,15 @@ fn completed(cx: &Context<'_>) -> Vec<Case> {
             &["MQTT-4.3.2-1", "MQTT-4.4.0-1", "MQTT-3.3.1-1"],
         )
         .steps(then(kept(cx), [withhold(PubAck), NoSuccess(send(cx, &t, 1, "not acknowledged"))]))
-        .steps([Broker(Command::ClearRules), Try(send(cx, &topic(cx, "another"), 1, "acknowledged"))])
+        // What the module has not read yet a reset takes away.
+        .steps([Broker(Command::ClearRules), Try(send(cx, &topic(cx, "another"), 1, "acknowledged")), Quiet])
         .steps(lose(cx, false))
         .steps([Idle { seconds: 5 }])
         .expect([what_was_owed_again()]),
     ]
 }
 
-/// The second connection begins with what has no PUBACK on the first, whatever that is.
+/// What has no PUBACK on the first connection comes again on a later one, whatever that is.
 fn what_was_owed_again() -> Expect {
     Expect::new("every publication without PUBACK again, and no other", |view: &View<'_>| {
         let Some(first) = view.from_module(Publish).next().map(|p| p.conn) else {

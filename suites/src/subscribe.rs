@@ -116,9 +116,10 @@ fn filters(cx: &Context<'_>) -> Vec<Case> {
                     Wait(Await::Messages(2)),
                 ],
             ))
+            // With each the module may ask for what it has been asked for before.
             .expect([
                 asked_for(&one, 0),
-                asked_for(&two, 1),
+                asked_for(&two, 1).should(),
                 printed(vec![
                     (one.clone(), b"to the first".to_vec()),
                     (two.clone(), b"to the second".to_vec()),

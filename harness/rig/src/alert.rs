@@ -6,10 +6,10 @@ use std::{
         OnceLock,
         atomic::{AtomicUsize, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-use tokio::{task::yield_now, time::Instant};
+use tokio::task::yield_now;
 
 /// How long a wait stays awake: longer than an emulated module needs for an answer, and nothing against the patience of a wait.
 const AWAKE: Duration = Duration::from_micros(300);

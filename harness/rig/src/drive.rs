@@ -29,7 +29,7 @@ use crate::{
 /// More bytes than this from the serial line in one case are a flood: no case can need them.
 const FLOOD: usize = 4 * 1024 * 1024;
 
-/// The longest pause within one answer of the module, by which leftovers of a former dialogue are waited out.
+/// The longest pause within one answer of the module: leftovers of a former dialogue are waited out for that at least.
 const LULL: Duration = Duration::from_millis(20);
 
 /// A pause inside what is written: longer than any gap that a USB adapter makes, shorter than any patience.
@@ -79,8 +79,16 @@ pub struct Driver<'p> {
     refused_spelling: Option<String>,
     /// Something can switch the module off and on, which is faster than to coax it.
     switchable: bool,
-    /// The last command has come to no end; the module may still be at it.
-    at_work: bool,
+    at_work: AtWork,
+}
+
+/// Whether the module may still be at a command that came to no end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum AtWork {
+    No,
+    Perhaps,
+    /// It was waited for long enough.
+    Overdue,
 }
 
 /// How long a module that has not ended the command before may be at it, whatever the clock factor says: it takes no other
@@ -140,7 +148,7 @@ impl<'p> Driver<'p> {
             cuts: Vec::new(),
             refused_spelling: None,
             switchable: false,
-            at_work: false,
+            at_work: AtWork::No,
         }
     }
 
@@ -163,7 +171,7 @@ impl<'p> Driver<'p> {
         self.messages = 0;
         self.received = 0;
         self.vain = 0;
-        self.at_work = false;
+        self.at_work = AtWork::No;
     }
 
     /// Goes on behind a session that an earlier recording opened: `events` stand in front of what comes.
@@ -172,6 +180,7 @@ impl<'p> Driver<'p> {
         self.reader = Reader::new(&self.profile.message);
         self.live = Live::default();
         self.live.opening = true;
+        self.at_work = AtWork::No;
         self.dialogue = None;
         self.messages = 0;
         self.received = 0;
@@ -520,6 +529,12 @@ impl<'p> Driver<'p> {
             };
             let until = Instant::now() + self.patience(watched, waited_ms);
             if !self.wait_until(until, |d| moved(d) || enough(d)).await? {
+                let waited_ms = if watched.is_none() && self.is_at_work() {
+                    self.at_work = AtWork::Overdue;
+                    waited_ms.max(u64::try_from(AT_WORK.as_millis()).unwrap_or(0))
+                } else {
+                    waited_ms
+                };
                 if stage != Stage::Lull {
                     let awaited = self.dialogue.as_ref().map(Dialogue::awaited).unwrap_or_default();
                     self.recorder.push(What::Silence { awaited, waited_ms });
@@ -534,9 +549,13 @@ impl<'p> Driver<'p> {
         if let Some(ms) = watched {
             return self.watched(ms);
         }
-        let at_work = self.at_work && !self.switchable;
         let due = Duration::from_micros(self.settings.deadline_us(waited_ms));
-        due.max(if at_work { AT_WORK } else { Duration::ZERO })
+        due.max(if self.is_at_work() { AT_WORK } else { Duration::ZERO })
+    }
+
+    /// Whether the module may still be at the command before; one that can be switched off is not waited for.
+    fn is_at_work(&self) -> bool {
+        self.at_work == AtWork::Perhaps && !self.switchable
     }
 
     /// For how long it is watched that nothing comes in so many ms of the document.
@@ -549,8 +568,11 @@ impl<'p> Driver<'p> {
     fn end_dialogue(&mut self) -> Outcome {
         self.reader.dialogue_over();
         let Some(dialogue) = self.dialogue.take() else { return Outcome::default() };
-        // One command behind another that came to no end is waited for so long, not every one.
-        self.at_work = !dialogue.is_over() && !self.at_work;
+        self.at_work = match self.at_work {
+            _ if dialogue.is_over() => AtWork::No,
+            AtWork::Overdue => AtWork::Overdue,
+            AtWork::No | AtWork::Perhaps => AtWork::Perhaps,
+        };
         dialogue.outcome().clone()
     }
 

@@ -91,22 +91,27 @@ impl Outcome {
     }
 }
 
-/// A success line that a module still owes to a command.
+/// A success line that a module still owes to a command, in any of its forms.
 #[derive(Debug, Clone)]
 pub struct Owed {
-    form: LineTemplate,
+    forms: Vec<LineTemplate>,
     said: BTreeMap<String, Vec<u8>>,
 }
 
 impl Owed {
-    /// A line of this form, whichever command it is for.
-    pub fn any(form: &LineTemplate) -> Self {
-        Self { form: form.clone(), said: BTreeMap::new() }
+    /// A line of one of these forms, whichever command it is for.
+    pub fn any<'f>(forms: impl IntoIterator<Item = &'f LineTemplate>) -> Self {
+        Self { forms: forms.into_iter().cloned().collect(), said: BTreeMap::new() }
     }
 
     /// Whether this is the line.
     pub fn is(&self, line: &[u8]) -> bool {
-        self.form.answers(line, &self.said).is_some()
+        self.forms.iter().any(|form| form.answers(line, &self.said).is_some())
+    }
+
+    /// Whether it is owed to a command whose values are known.
+    pub fn is_known(&self) -> bool {
+        !self.said.is_empty()
     }
 }
 
@@ -202,18 +207,19 @@ impl<'p> Dialogue<'p> {
         if self.stage() == Stage::Settled && !optional {
             return Vec::new();
         }
-        let answer = self.exchange.answer.iter().filter(|_| o.answer.is_none());
-        let result = self.results.iter().filter(|_| o.result.is_none());
-        answer.chain(result).map(|form| self.owing(form)).collect()
+        let answer = o.answer.is_none().then_some(self.exchange.answer.as_slice());
+        let result = o.result.is_none().then_some(self.results);
+        let lines = answer.into_iter().chain(result).filter(|forms| !forms.is_empty());
+        lines.map(|forms| self.owing(forms)).collect()
     }
 
     /// The final result codes of success.
     pub fn answers(&self) -> Vec<Owed> {
-        self.exchange.answer.iter().map(|form| self.owing(form)).collect()
+        vec![self.owing(&self.exchange.answer)]
     }
 
-    fn owing(&self, form: &LineTemplate) -> Owed {
-        Owed { form: form.clone(), said: self.said.clone() }
+    fn owing(&self, forms: &[LineTemplate]) -> Owed {
+        Owed { forms: forms.to_vec(), said: self.said.clone() }
     }
 
     /// Whether neither a final result code nor a documented result line is still to come.
@@ -429,10 +435,10 @@ mod tests {
     fn what_is_owed_is_known_with_or_without_what_may_stand_in_it() {
         let forms = lines(&["+PUB:{id},0", "+PUB:{id},0,{value:n}"]);
         let said = BTreeMap::from([("id".to_owned(), b"4".to_vec())]);
-        let owed = |form: &LineTemplate| Owed { form: form.clone(), said: said.clone() };
-        let is = |line: &str| forms.iter().any(|form| owed(form).is(line.as_bytes()));
+        let owed = Owed { forms: forms.clone(), said };
+        let is = |line: &str| owed.is(line.as_bytes());
         assert!(is("+PUB:4,0") && is("+PUB: 4,0") && is("+PUB:4,0,0"));
         assert!(!is("+PUB:5,0") && !is("+PUB:4,1") && !is("+PUB:4,0,x"));
-        assert!(Owed::any(&forms[0]).is(b"+PUB:5,0"));
+        assert!(Owed::any(&forms).is(b"+PUB:5,0"));
     }
 }

@@ -1,6 +1,6 @@
 //! What holds of the serial line in every case: answers, no flood, success only as the answer to a command.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use crate::{
     at::{Item, LineTemplate, Owed},
@@ -68,7 +68,9 @@ fn exchange_of<'v>(view: &View<'v>, command: &[u8]) -> Option<&'v Exchange> {
 fn unasked_success(view: &View<'_>) -> Option<Finding> {
     let mut outstanding = owed_for_sent_again(view);
     let unasked = |outstanding: &mut Vec<Owed>, at: usize, line: &[u8]| {
-        if let Some(n) = outstanding.iter().position(|owed| owed.is(line)) {
+        // What is owed to one command before what may be for any.
+        let of = |known: bool| outstanding.iter().position(|owed| owed.is_known() == known && owed.is(line));
+        if let Some(n) = of(true).or_else(|| of(false)) {
             outstanding.swap_remove(n);
             return None;
         }
@@ -169,12 +171,7 @@ fn owed_for_sent_again(view: &View<'_>) -> Vec<Owed> {
         };
         let publishing =
             ["publish", "publish-data"].into_iter().filter_map(|step| view.profile.steps.get(step));
-        let forms: BTreeMap<&str, &LineTemplate> = publishing
-            .flat_map(|s| &s.exchanges)
-            .flat_map(|e| e.results(qos))
-            .map(|form| (form.source(), form))
-            .collect();
-        owed.extend(forms.into_values().map(Owed::any));
+        owed.push(Owed::any(publishing.flat_map(|s| &s.exchanges).flat_map(|e| e.results(qos))));
     }
     owed
 }
