@@ -553,9 +553,10 @@ impl<'p> Driver<'p> {
         due.max(if self.is_at_work() { AT_WORK } else { Duration::ZERO })
     }
 
-    /// Whether the module may still be at the command before; one that can be switched off is not waited for.
+    /// Whether the module may still be at the command before; one that can be switched off, or whose clock is the bench's, is not
+    /// waited for.
     fn is_at_work(&self) -> bool {
-        self.at_work == AtWork::Perhaps && !self.switchable
+        self.at_work == AtWork::Perhaps && !self.switchable && !self.least_quiet.is_zero()
     }
 
     /// For how long it is watched that nothing comes in so many ms of the document.

@@ -190,23 +190,24 @@ impl<'a> Drive<'a> {
     /// Switches a module on; none where the operator interrupts.
     async fn stand(&self, who: Who, round: Round) -> Result<Option<Stand<'a>>, Failure> {
         let plain = Guise::default();
-        let (module, guise, margin_ms) = match who {
-            Who::Faithful(i) => (i, plain, round.margin_ms),
+        let (module, guise, times) = match who {
+            Who::Faithful(i) => (i, plain, (round.margin_ms, Duration::ZERO)),
             Who::Deviant(i) => {
                 let subject = &self.plan.subjects[i];
                 let deviation = Some(subject.deviant.deviation);
                 let guise = Guise { name: subject.name.to_owned(), deviation, ..plain };
-                (subject.module, guise, round.margin_ms)
+                (subject.module, guise, (round.margin_ms, Duration::ZERO))
             }
             Who::Other(i, _) => {
                 let other = &self.plan.others[i];
                 let guise = Guise { name: other.name.clone(), temper: other.variant.temper.clone(), ..plain };
-                (other.module, guise, MARGIN_MS)
+                // One that is right in another way may have a clock of its own.
+                (other.module, guise, (MARGIN_MS, Duration::from_millis(1)))
             }
         };
         let module = &self.plan.modules[module];
         let port = Port::Emulated(guise);
-        let options = |port| options(port, margin_ms);
+        let options = |port| options(port, times);
         let mut last = String::new();
         for _ in 0..STARTS {
             let interrupted = self.interrupted.clone();
@@ -221,7 +222,7 @@ impl<'a> Drive<'a> {
 }
 
 /// The bench of an emulated module.
-fn options(port: Address, margin_ms: u64) -> Options {
+fn options(port: Address, (margin_ms, least_quiet): (u64, Duration)) -> Options {
     Options {
         port,
         baud: None,
@@ -229,7 +230,7 @@ fn options(port: Address, margin_ms: u64) -> Options {
         advertise: None,
         broker: None,
         settings: Settings { clock_factor: EMULATED_CLOCK, margin_ms },
-        least_quiet: Duration::ZERO,
+        least_quiet,
         seed: 1,
     }
 }
