@@ -5,10 +5,9 @@ use atspec_model::{
     case::{Await, Case, Context, Expect, Step, Unmet},
     mqtt::PacketType,
     partner::{Action, Command, Rule},
-    timeline::Close,
 };
 
-use crate::{hand::*, receive::until_acknowledged, words::*};
+use crate::{hand::*, receive::until_acknowledged, session::lose, words::*};
 
 use PacketType::{ConnAck, PingResp, PubAck, PubComp, PubRec, PubRel, Publish, SubAck, UnsubAck};
 
@@ -160,12 +159,6 @@ fn granted(cx: &Context<'_>, asked: u8, granted: u8) -> Case {
 fn lost(cx: &Context<'_>) -> Vec<Case> {
     let t = topic(cx, "in");
     let begun = |qos: u8| then(connected_with(cx, false, KEEP_ALIVE), [Do(subscribe(&t, qos))]);
-    let again = || {
-        then(
-            vec![Broker(Command::Close(Close::Rst)), Wait(Await::Closed), Broker(Command::ClearRules)],
-            reconnected(cx, false),
-        )
-    };
     let came = |kind: PacketType, n: usize| Wait(Await::FromModule(kind, n));
     let never_sent = |kind: PacketType| Broker(Command::Rule(Rule::to_module(kind, Action::Withhold)));
     let of = |name: &str, asks: &str, cites: &[&str], qos: u8, rule: Step, cut: Step, over: Vec<Step>| {
@@ -173,7 +166,7 @@ fn lost(cx: &Context<'_>) -> Vec<Case> {
         let text = format!("{name} cut off");
         case(&format!("inbound/{name}"), asks, cites)
             .steps(then(begun(qos), [rule, other_publishes(&t, qos, &text), cut, Quiet]))
-            .steps(then(again(), over))
+            .steps(then(lose(cx, false), over))
             .steps([Wait(Await::Messages(times)), Quiet])
             .expect([answered_each_time(qos), printed(vec![(t.clone(), text.into_bytes()); times])])
     };
@@ -220,8 +213,7 @@ fn lost(cx: &Context<'_>) -> Vec<Case> {
             &["MQTT-3.1.2-6", "MQTT-4.3.3-2"],
         )
         .steps(then(begun(2), [unheard(PubRec), inject(raw(message(&t, 2, 7, OLD))), came(PubRec, 1), Quiet]))
-        .steps([Broker(Command::Close(Close::Rst)), Wait(Await::Closed), Broker(Command::ClearRules)])
-        .steps(then(reconnected(cx, true), [Do(subscribe(&t, 2)), unheard(PubRec)]))
+        .steps(then(lose(cx, true), [Do(subscribe(&t, 2)), unheard(PubRec)]))
         .steps([inject(raw(message(&t, 2, 7, NEW))), came(PubRec, 2), unheard(PubComp)])
         .steps([inject(raw_pubrel(7)), came(PubComp, 1), Quiet])
         .expect([printed_new()]),

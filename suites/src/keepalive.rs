@@ -2,7 +2,6 @@
 
 use atspec_model::{
     case::{Case, Context, Expect, Op, Step, Unmet},
-    judge::WirePacket,
     mqtt::PacketType,
     timeline::Side,
 };
@@ -150,9 +149,9 @@ fn pinged_if_due() -> Expect {
         let connect = view.from_module(PacketType::Connect).last().and_then(|p| p.packet.as_connect());
         let due = connect.is_some_and(|c| (1..=SEEN).contains(&c.keep_alive));
         // What is sent again keeps the connection alive as well.
-        let again = |p: &&WirePacket| p.packet.as_publish().is_some_and(|publish| publish.dup);
-        let pinged = view.from_module(PacketType::PingReq).next().is_some()
-            || view.from_module(PacketType::Publish).any(|p| again(&p));
+        let mut published = view.from_module(PacketType::Publish).filter_map(|p| p.packet.as_publish());
+        let pinged =
+            view.from_module(PacketType::PingReq).next().is_some() || published.any(|publish| publish.dup);
         let ended =
             view.connections.iter().any(|c| c.spoke && c.closed.iter().any(|(_, by, _)| *by == Side::Module));
         if due && !pinged && !ended { Err(Unmet::missing("none")) } else { Ok(()) }

@@ -51,30 +51,23 @@ pub(crate) fn until_acknowledged(qos: u8, messages: usize) -> Option<Step> {
     }
 }
 
-/// Messages about the remaining length whose encoding takes a second byte (2.2.3).
-fn remaining_lengths(cx: &Context<'_>) -> Case {
+/// Messages of these lengths, as far as the document has room for them, printed whole.
+fn of_lengths(cx: &Context<'_>, id: &str, asks: &str, cites: &[&str], lengths: &[usize]) -> Case {
     let t = topic(cx, "in");
-    let max = cx.profile.behaviour.receive_max.unwrap_or(usize::MAX);
-    let lengths = [126, 127, 128, 129].map(|remaining: usize| remaining.saturating_sub(2 + t.len()));
-    let payloads: Vec<Vec<u8>> = lengths.into_iter().filter(|len| *len <= max).map(letters).collect();
-    let wanted: Vec<(String, Vec<u8>)> = payloads.iter().map(|p| (t.clone(), p.clone())).collect();
-    let numbered = payloads.into_iter().zip(1..);
-    let whole = case(
-        "receive/remaining-length",
-        "messages about the length whose encoding takes a second byte are printed whole",
-        &["MQTT-2.2.3"],
-    )
-    .steps(then(
-        subscribed(cx, &t, 0),
-        numbered.flat_map(|(payload, n)| [other_publishes(&t, 0, payload), Wait(Await::Messages(n))]),
-    ))
-    .expect([printed(wanted.clone())]);
+    let max = cx.profile.behaviour.receive_max;
+    let lengths = lengths.iter().filter(|len| max.is_none_or(|max| **len <= max));
+    let wanted: Vec<(String, Vec<u8>)> = lengths.map(|len| (t.clone(), letters(*len))).collect();
+    let sent = wanted.iter().zip(1..);
+    let whole = case(id, asks, cites)
+        .steps(then(
+            subscribed(cx, &t, 0),
+            sent.flat_map(|((topic, payload), n)| {
+                [other_publishes(topic, 0, payload.clone()), Wait(Await::Messages(n))]
+            }),
+        ))
+        .expect([printed(wanted.clone())]);
     // Where no document tells the longest, nobody promises any of them.
-    if cx.profile.behaviour.receive_max.is_none() {
-        whole.expect([never_altered(wanted)]).should()
-    } else {
-        whole
-    }
+    if max.is_none() { whole.expect([never_altered(wanted)]).should() } else { whole }
 }
 
 /// Whether a message without payload is printed is another case.
@@ -246,12 +239,6 @@ fn last_printed(topic: &str, payload: &'static [u8]) -> Expect {
     })
 }
 
-/// Lengths around the sizes that buffers have, as far as the module prints them whole.
-fn buffers(cx: &Context<'_>) -> impl Iterator<Item = usize> + use<> {
-    let max = cx.profile.behaviour.receive_max.unwrap_or(usize::MAX);
-    BUFFERS.into_iter().filter(move |&len| len <= max)
-}
-
 /// What the broker may do with packet ids: the same message twice, or an id used again.
 fn repetitions(cx: &Context<'_>) -> Vec<Case> {
     let t = topic(cx, "in");
@@ -346,30 +333,25 @@ fn sequences(cx: &Context<'_>) -> Vec<Case> {
     let steps = |n: usize, qos: u8| {
         burst(n, qos).map(|(i, qos)| other_publishes(&t, qos, numbered(i))).collect::<Vec<_>>()
     };
-    let mut lengths = case(
-        "receive/buffer-lengths",
-        "messages of lengths around the sizes that buffers have are printed whole",
-        &[],
-    )
-    .steps(then(
-        subscribed(cx, &t, 0),
-        buffers(cx)
-            .zip(1..)
-            .flat_map(|(len, n)| [other_publishes(&t, 0, letters(len)), Wait(Await::Messages(n))]),
-    ))
-    .expect([printed(buffers(cx).map(|len| (t.clone(), letters(len))).collect())]);
-    // Where no document tells the longest, nobody promises any of them.
-    if cx.profile.behaviour.receive_max.is_none() {
-        let wanted = buffers(cx).map(|len| (t.clone(), letters(len))).collect();
-        lengths = lengths.expect([never_altered(wanted)]).should();
-    }
     vec![
         case("receive/five", "five messages in a row are printed, each once and in order", &[])
             .steps(then(subscribed(cx, &t, 0), steps(5, 0)))
             .steps([Wait(Await::Messages(5)), Quiet])
             .expect([printed(expected(5))]),
-        lengths,
-        remaining_lengths(cx),
+        of_lengths(
+            cx,
+            "receive/buffer-lengths",
+            "messages of lengths around the sizes that buffers have are printed whole",
+            &[],
+            &BUFFERS,
+        ),
+        of_lengths(
+            cx,
+            "receive/remaining-length",
+            "messages about the length whose encoding takes a second byte are printed whole",
+            &["MQTT-2.2.3"],
+            &[126, 127, 128, 129].map(|remaining: usize| remaining.saturating_sub(2 + t.len())),
+        ),
         empty_acknowledged(cx),
         case("receive/lengths", "messages of every length from 2 to 65 bytes are printed whole", &[])
             .steps(then(

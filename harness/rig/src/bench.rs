@@ -110,14 +110,7 @@ impl<'p> Bench<'p> {
         let refusing = refusing(local).map_err(failed)?;
         let baud = options.baud.unwrap_or(profile.serial.baud);
         let link = Link::open(&options.port, baud).await?;
-        let driver = Driver::new(
-            profile,
-            (options.settings, options.least_quiet),
-            link,
-            tap,
-            recorder.clone(),
-            interrupt,
-        );
+        let driver = Driver::new(profile, &options, link, tap, recorder.clone(), interrupt);
         let pulse = Pulse::start(recorder.clone(), Duration::from_millis(options.settings.margin_ms));
         Ok(Self { profile, options, driver, recorder, local, refusing, _pulse: pulse })
     }

@@ -20,6 +20,7 @@ use tokio::{
 
 use crate::{
     alert::Alert,
+    bench::Options,
     link::{Link, Moved},
     live::Live,
     record::Recorder,
@@ -93,7 +94,7 @@ enum AtWork {
 
 /// How long a module that has not ended the command before may be at it, whatever the clock factor says: it takes no other
 /// meanwhile (V.250 5.2.1), and not every module scales the patience of its network.
-const AT_WORK: Duration = Duration::from_secs(15);
+const AT_WORK_MS: u64 = 15_000;
 
 /// Operations in a row that may be waited for in vain in one case, where whether they succeed does not matter.
 const MOST_IN_VAIN: usize = 5;
@@ -118,10 +119,10 @@ fn effect(op: &Op) -> Option<Effect> {
 type ResultLimit = Option<u64>;
 
 impl<'p> Driver<'p> {
-    /// A driver on an open port; beside the settings stands how long quiet is watched for at least.
+    /// A driver on an open port.
     pub fn new(
         profile: &'p Profile,
-        (settings, least_quiet): (Settings, Duration),
+        options: &Options,
         link: Link,
         tap: Tap,
         recorder: Recorder,
@@ -129,8 +130,8 @@ impl<'p> Driver<'p> {
     ) -> Self {
         Self {
             profile,
-            settings,
-            least_quiet,
+            settings: options.settings,
+            least_quiet: options.least_quiet,
             link,
             tap,
             recorder,
@@ -527,14 +528,17 @@ impl<'p> Driver<'p> {
                 Stage::Result => result,
                 _ => time.answer,
             };
-            let until = Instant::now() + self.patience(watched, waited_ms);
+            let overtime_ms = if watched.is_none() && self.is_at_work() { AT_WORK_MS } else { 0 };
+            let wait = match watched {
+                Some(ms) => self.watched(ms),
+                None => Duration::from_micros(self.settings.deadline_us(waited_ms)),
+            };
+            let until = Instant::now() + wait.max(Duration::from_millis(overtime_ms));
             if !self.wait_until(until, |d| moved(d) || enough(d)).await? {
-                let waited_ms = if watched.is_none() && self.is_at_work() {
+                let waited_ms = waited_ms.max(overtime_ms);
+                if overtime_ms > 0 {
                     self.at_work = AtWork::Overdue;
-                    waited_ms.max(u64::try_from(AT_WORK.as_millis()).unwrap_or(0))
-                } else {
-                    waited_ms
-                };
+                }
                 if stage != Stage::Lull {
                     let awaited = self.dialogue.as_ref().map(Dialogue::awaited).unwrap_or_default();
                     self.recorder.push(What::Silence { awaited, waited_ms });
@@ -542,15 +546,6 @@ impl<'p> Driver<'p> {
                 return Ok(());
             }
         }
-    }
-
-    /// How long something is waited for that is to come within `waited_ms`, or where it must not come, watched for.
-    fn patience(&self, watched: Option<u64>, waited_ms: u64) -> Duration {
-        if let Some(ms) = watched {
-            return self.watched(ms);
-        }
-        let due = Duration::from_micros(self.settings.deadline_us(waited_ms));
-        due.max(if self.is_at_work() { AT_WORK } else { Duration::ZERO })
     }
 
     /// Whether the module may still be at the command before; one that can be switched off, or whose clock is the bench's, is not
