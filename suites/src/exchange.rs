@@ -63,7 +63,16 @@ fn questions<'p>(cx: &Context<'p>) -> Vec<&'p str> {
 /// Every question in every state of the connection. What is printed then stands in the cases of each; here it has to end, and
 /// the connection, where there is one, has to be as it was.
 fn in_states(cx: &Context<'_>) -> Vec<Case> {
-    let asked = || questions(cx).into_iter().flat_map(|step| [Try(Op::new(step)), Probe]);
+    // V.250, 5.4.4.3: a test command tells what a command takes, whatever the state.
+    let tests = |step: &str| {
+        step.starts_with(OWN_STEP)
+            && exchanges(cx.profile, step)
+                .all(|e| e.known == Known::Full && e.send.iter().all(|line| line.source().ends_with("=?")))
+    };
+    let ask = |step: &str| if tests(step) { Check(Op::new(step)) } else { Try(Op::new(step)) };
+    let asked = || questions(cx).into_iter().flat_map(|step| [ask(step), Probe]);
+    let with_will = || session(cx).with("will_flag", "1").will(&topic(cx, "will"), 1, true);
+    let online = || if takes(cx, "will_message") { with_will().connected() } else { connected(cx) };
     let asking = questions(cx).into_iter().filter_map(|step| cx.profile.steps.get(step));
     let clauses: Vec<&str> =
         asking.flat_map(|s| &s.exchanges).flat_map(|e| &e.cites).map(String::as_str).collect();
@@ -89,7 +98,7 @@ fn in_states(cx: &Context<'_>) -> Vec<Case> {
             then(then(opened(cx), asked()), [Check(session(cx).connect())]),
         )
         .needing(cx, "open"),
-        of("while-connected", "on an MQTT connection", then(then(connected(cx), asked()), [works()])),
+        of("while-connected", "on an MQTT connection", then(then(online(), asked()), [works()])),
         of(
             "after-the-end",
             "after the commanded end",

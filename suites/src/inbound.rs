@@ -108,6 +108,8 @@ fn places(cx: &Context<'_>) -> Vec<Case> {
         .steps([Check(subscribe(&t, 1)), Wait(Await::FromModule(PubAck, 1))])
         .expect([answers(PubAck, &[80]), printed(vec![(t.clone(), b"before SUBACK".to_vec())]).should()]),
         byte_by_byte(cx),
+        slowly(cx),
+        after_unsubscribe(cx),
         granted(cx, 2, 1),
         granted(cx, 1, 0),
     ]
@@ -118,12 +120,13 @@ fn byte_by_byte(cx: &Context<'_>) -> Case {
     let (t, out) = (topic(cx, "in"), topic(cx, "out"));
     let bytewise = |kind: PacketType| Broker(Command::Rule(Rule::to_module(kind, Action::OneByteSegments)));
     let all = [ConnAck, SubAck, Publish, PubAck, PubRec, PubRel, PubComp, PingResp, UnsubAck];
-    let mut steps = then(all.map(bytewise).into(), connected(cx));
+    let mut steps = then(all.map(bytewise).into(), opened(cx));
+    steps.push(Check(session(cx).connect()));
     steps.extend([Check(send(cx, &out, 1, "once at least")), Check(send(cx, &out, 2, "exactly once"))]);
     let mut expect = vec![publications(vec![sent(&out, 1, "once at least"), sent(&out, 2, "exactly once")])];
     if has(cx, "subscribe") {
         steps.extend([
-            Do(subscribe(&t, 2)),
+            Check(subscribe(&t, 2)),
             other_publishes(&t, 2, "byte by byte"),
             Wait(Await::Messages(1)),
         ]);
@@ -132,6 +135,37 @@ fn byte_by_byte(cx: &Context<'_>) -> Case {
     }
     let asks = "a connection on which every packet of the broker comes byte by byte works";
     case("inbound/one-byte-segments", asks, &["MQTT-7.1.2-1", "MQTT-4.3.3-2"]).steps(steps).expect(expect)
+}
+
+/// TCP brings a packet in pieces, however long that takes.
+fn slowly(cx: &Context<'_>) -> Case {
+    let t = topic(cx, "in");
+    let bytes = raw(message(&t, 1, 85, "piece by piece"));
+    let pieces = [bytes[..1].to_vec(), bytes[1..bytes.len() - 5].to_vec(), bytes[bytes.len() - 5..].to_vec()];
+    let [first, second, third] = pieces.map(inject);
+    case(
+        "inbound/slowly",
+        "a message that comes in three pieces, seconds apart, is printed and acknowledged",
+        &["MQTT-7.1.2-1", "MQTT-4.5.0-2"],
+    )
+    .steps(then(subscribed(cx, &t, 1), [unheard(PubAck)]))
+    .steps([first, Idle { seconds: 2 }, second, Idle { seconds: 2 }, third])
+    .steps([Wait(Await::FromModule(PubAck, 1)), Wait(Await::Messages(1)), Quiet])
+    .expect([printed(vec![(t, b"piece by piece".to_vec())]), answers(PubAck, &[85])])
+}
+
+/// What was under way when the subscription ended still comes; whether it is printed is open.
+fn after_unsubscribe(cx: &Context<'_>) -> Case {
+    let t = topic(cx, "in");
+    case(
+        "inbound/after-unsubscribe",
+        "messages that come after the end of the last subscription are acknowledged",
+        &["MQTT-4.5.0-2", "MQTT-4.3.2-2", "MQTT-4.3.3-2"],
+    )
+    .steps(then(subscribed(cx, &t, 2), [Do(unsubscribe(&t)), unheard(PubAck), unheard(PubRec)]))
+    .steps([inject(raw(message(&t, 1, 86, "under way"))), Wait(Await::FromModule(PubAck, 1))])
+    .steps([inject(raw(message(&t, 2, 87, "under way"))), Wait(Await::FromModule(PubRec, 1)), Quiet])
+    .expect([answers(PubAck, &[86]), answers(PubRec, &[87])])
 }
 
 /// A subscription that is granted less than it asked for brings messages with what was granted. Whether the module takes that

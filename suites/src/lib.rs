@@ -13,6 +13,7 @@ mod close;
 mod codes;
 mod coincide;
 mod connect;
+mod connect_again;
 mod connect_ends;
 mod connect_less;
 mod data;
@@ -31,6 +32,7 @@ mod malformed;
 mod names;
 mod network;
 mod open;
+mod pairs;
 pub mod policy;
 mod prompt;
 mod publish;
@@ -74,6 +76,7 @@ const SUITES: &[Suite] = &[
     connect::cases,
     connect_ends::cases,
     connect_less::cases,
+    connect_again::cases,
     status::cases,
     codes::cases,
     publish::cases,
@@ -95,6 +98,7 @@ const SUITES: &[Suite] = &[
     inflight::cases,
     network::cases,
     coincide::cases,
+    pairs::cases,
     loss::cases,
     failure::cases,
     reconnect::cases,

@@ -23,7 +23,7 @@ pub(crate) fn cases(cx: &Context<'_>) -> Vec<Case> {
                 then(connected(cx), settled(cx, "connect", atspec_model::mqtt::PacketType::ConnAck, 1)),
                 [Broker(Command::Close(how)), Wait(Await::Closed), Idle { seconds: SECONDS }, Probe, Quiet],
             ))
-            .expect([told_once(), told_at_most_once().should()])
+            .expect([told_once(), told_at_most_once()])
     };
     vec![
         of("fin", "a connection that the broker closes is told of by itself", Close::Fin),

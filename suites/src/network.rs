@@ -9,7 +9,7 @@ use atspec_model::{
     timeline::Close,
 };
 
-use crate::{session::withhold, words::*};
+use crate::{hand::*, session::withhold, words::*};
 
 pub(crate) fn cases(cx: &Context<'_>) -> Vec<Case> {
     let mut cases: Vec<Case> = waiting(cx).into_iter().map(|one| reset(cx, one)).collect();
@@ -19,6 +19,7 @@ pub(crate) fn cases(cx: &Context<'_>) -> Vec<Case> {
         black_hole(cx),
         unread(cx),
         slow_reader(cx),
+        broken_off(cx),
     ]);
     cases
 }
@@ -183,4 +184,20 @@ fn whole_and_in_order(payloads: Vec<Vec<u8>>) -> Expect {
         }
         Ok(())
     })
+}
+
+/// The connection ends within a packet of the broker: its beginning is no part of the next connection.
+fn broken_off(cx: &Context<'_>) -> Case {
+    let out = topic(cx, "out");
+    let bytes = raw(message(&topic(cx, "in"), 1, 90, "broken off in the middle"));
+    case(
+        "network/broken-off",
+        "after a connection that ended within a packet the next one works",
+        &["MQTT-7.1.2-1"],
+    )
+    .steps(then(connected(cx), [inject(bytes[..bytes.len() / 2].to_vec()), Quiet]))
+    .steps([Broker(Command::Close(Close::Fin)), Wait(Await::Closed)])
+    .steps(then(hung_up(cx), session(cx).checked()))
+    .steps([Check(send(cx, &out, 1, "back again"))])
+    .expect([publications(vec![sent(&out, 1, "back again")])])
 }

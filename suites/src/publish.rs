@@ -234,7 +234,7 @@ fn plain_payloads(cx: &Context<'_>) -> Vec<Case> {
         ("looks-like-ok", "a payload that reads like a final result code is a payload", "OK"),
         ("looks-like-error", "a payload that reads like a refusal is a payload", "ERROR"),
         ("looks-like-command", "a payload that reads like a command is a payload", "AT+MIPCLOSE;+++ATH"),
-        ("punctuation", "printable characters stay as they are", "!#$%&'()*+-./ :;<=>?  @[]^_`{|}~"),
+        ("punctuation", "printable characters stay as they are", "!#$%&'()*+-./ :;<=?>  @[]^_`{|}~"),
     ];
     payloads
         .into_iter()

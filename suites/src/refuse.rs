@@ -8,11 +8,15 @@ use atspec_model::{
     mqtt::PacketType,
 };
 
-use crate::words::*;
+use crate::{
+    connect_again::{configured, whole},
+    words::*,
+};
 
 /// What a configuration brings besides the value for which it has to be refused.
 const WRONG_CLIENT: &str = "WrongOne";
 const WRONG_KEEP_ALIVE: u16 = 77;
+const WRONG_WILL: &str = "wrong";
 
 pub(crate) fn cases(cx: &Context<'_>) -> Vec<Case> {
     let mut cases = wrong_state(cx);
@@ -77,13 +81,13 @@ fn wrong_state(cx: &Context<'_>) -> Vec<Case> {
 
 /// A configuration with one wrong value, in the command that has it; what stands in other commands is right.
 fn configure_kept(cx: &Context<'_>) -> Case {
-    let right = session(cx);
+    let right = configured(cx);
     let exchanges = || cx.profile.steps.get("configure").into_iter().flat_map(|s| &s.exchanges);
     let together = |names: [&str; 2]| {
         let all = |arguments: Vec<&str>| names.iter().all(|name| arguments.contains(name));
         exchanges().filter_map(|e| e.send.first()).any(|template| all(template.arguments()))
     };
-    let mut wrong = right.clone().will(&topic(cx, "will"), 0, false).with("will_qos", "3");
+    let mut wrong = right.clone().will(&topic(cx, WRONG_WILL), 0, false).with("will_qos", "3");
     if together(["will_qos", "client"]) {
         wrong = wrong.with("client", WRONG_CLIENT);
     }
@@ -96,13 +100,14 @@ fn configure_kept(cx: &Context<'_>) -> Case {
         .steps(has(cx, "open").then(|| Do(right.open())))
         .steps([Do(right.connect())])
         .expect([
-            nothing_refused(keeps),
+            nothing_refused(&topic(cx, WRONG_WILL), keeps),
+            whole(cx),
             connect_has("the configuration that was not refused", {
                 let (client, user) = (cx.bindings.client.clone(), cx.bindings.username.clone());
                 move |c| {
                     c.client_id.as_bytes() == client.as_bytes()
                         && c.username.as_ref().is_some_and(|u| u.as_bytes() == user.as_bytes())
-                        && (!keeps || c.keep_alive == KEEP_ALIVE && c.will.is_none())
+                        && (!keeps || c.keep_alive == KEEP_ALIVE)
                 }
             })
             .should(),
@@ -111,7 +116,8 @@ fn configure_kept(cx: &Context<'_>) -> Case {
 
 /// A command that is refused changes nothing: what it brought stands nowhere. Whether what was before is still there, or nothing
 /// is, no document says.
-fn nothing_refused(keeps: bool) -> Expect {
+fn nothing_refused(wrong: &str, keeps: bool) -> Expect {
+    let wrong = wrong.as_bytes().to_vec();
     Expect::new("nothing of the configuration that was refused", move |view: &View<'_>| {
         let was_refused =
             view.steps.get(1).is_some_and(|s| s.dialogues.iter().any(|told| !told.outcome.claimed()));
@@ -121,7 +127,8 @@ fn nothing_refused(keeps: bool) -> Expect {
             return Ok(());
         };
         let stored = c.client_id.as_bytes() == WRONG_CLIENT.as_bytes()
-            || keeps && (c.keep_alive == WRONG_KEEP_ALIVE || c.will.is_some());
+            || keeps && c.keep_alive == WRONG_KEEP_ALIVE
+            || c.will.as_ref().is_some_and(|will| will.topic.as_bytes() == wrong);
         if stored { Err(Unmet::at(seen.packet.to_string(), seen.at)) } else { Ok(()) }
     })
 }
@@ -151,6 +158,13 @@ fn wrong_topics(cx: &Context<'_>) -> Vec<Case> {
             "+ is a whole level of a filter",
             &["MQTT-4.7.1-3"],
             subscribe(&plus, 0),
+        ),
+        wrong("subscribe-empty-topic", "an empty filter cannot be subscribed to", &["MQTT-4.7.3-1"], subscribe("", 0)),
+        wrong(
+            "unsubscribe-hash-inside",
+            "# stands last in a filter, also where a subscription ends",
+            &["MQTT-4.7.1-2"],
+            unsubscribe(&inner),
         ),
         wrong(
             "subscribe-plus-inside",

@@ -100,6 +100,10 @@ fn states(cx: &Context<'_>) -> Vec<Case> {
         case("status/closed", "after the commanded end there is no connection", &[])
             .steps(then(then(online(cx), ended(cx)), [Check(status())]))
             .expect([told_states(vec![State::Closed])]),
+        case("status/closed-at-once", "after TCP alone was closed there is no connection", &[])
+            .steps(then(online(cx), [Do(close()), Wait(Await::Closed), Check(status())]))
+            .expect([told_states(vec![State::Closed])])
+            .like(cx, "status/closed"),
         case("status/again", "the state follows a second connection as it did the first", &[])
             .steps(then(then(online(cx), [Check(status())]), ended(cx)))
             .steps(then(connected(cx), settled(cx, "connect", PacketType::ConnAck, 2)))
@@ -287,6 +291,11 @@ fn error_state(cx: &Context<'_>) -> Vec<Case> {
         case("error-state/after-failure", "after a failure its cause is told in the documented form", &[])
             .steps(then(closed_port.configured(), [Try(closed_port.dial()), asked()]))
             .expect(within()),
+        case("error-state/after-loss", "after a loss its cause is told in the documented form", &[])
+            .steps(then(connected(cx), [Broker(Command::Close(Close::Rst)), Wait(Await::Closed)]))
+            .steps([Idle { seconds: NOTICE }, asked()])
+            .expect(within())
+            .like(cx, "error-state/after-failure"),
         case(
             "error-state/after-success",
             "after a success the question is answered in the documented form",
