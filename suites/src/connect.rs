@@ -118,7 +118,12 @@ fn keep_alives(cx: &Context<'_>) -> Vec<Case> {
         .steps(asked(seconds))
         .expect([connect_has(&format!("keep alive {seconds}"), move |c| c.keep_alive == seconds)])
     };
-    [60, 120, 240, 600].map(of).into()
+    let firm = cx.profile.argument("connect", "keepalive").or(cx.profile.argument("configure", "keepalive"));
+    let firm = firm.is_some_and(|argument| !argument.cites.is_empty());
+    let mut all: Vec<Case> = [60, 120, 240, 600].map(of).into();
+    // Some documents advise against so short a one.
+    all.push(of(5).only_should(!firm).like(cx, "connect/keep-alive-60"));
+    all
 }
 
 /// Every documented spelling of the configuration gives the same CONNECT.

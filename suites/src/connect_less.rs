@@ -90,6 +90,8 @@ fn no_client_id(cx: &Context<'_>) -> Option<Case> {
             "a connection without a client id asks for a clean session",
             &["MQTT-3.1.3-7"],
         )
+        // What the connection before had is not used again.
+        .steps(if has(cx, "disconnect") { then(connected(cx), ended(cx)) } else { Vec::new() })
         .steps(as_subject(&s))
         .expect([
             connect_has("clean session 1, or a client id", |c| {

@@ -14,6 +14,7 @@ use PacketType::{PubAck, PubComp, PubRec, PubRel, Publish, SubAck};
 pub(crate) fn cases(cx: &Context<'_>) -> Vec<Case> {
     let mut cases = vec![pubrel_order(cx), pubrec_twice(cx)];
     cases.extend(twice(cx));
+    cases.extend(together(cx));
     cases
 }
 
@@ -106,4 +107,51 @@ fn twice(cx: &Context<'_>) -> Vec<Case> {
         of(PubComp, send(cx, &t, 2, "completed twice"), send(cx, &t, 2, "never completed")),
         of(SubAck, subscribe(&t, 1), subscribe(&u, 1)),
     ]
+}
+
+/// Acknowledgements of two commands that come together, each of which has a line. A module that gave a command up before, or has
+/// one at a time, has fewer.
+fn together(cx: &Context<'_>) -> Vec<Case> {
+    let of = |name: &str, packet: PacketType, ops: [Op; 2]| {
+        let [first, _] = &ops;
+        let (step, qos) = (first.step.clone(), first.qos().unwrap_or(0));
+        let tells = exchanges(cx.profile, &step).any(|e| !e.results(qos).is_empty());
+        let untold = format!("{} has no line of its own for the success of `{step}`", cx.profile.name);
+        case(
+            &format!("inflight/{name}-together"),
+            &format!("two {packet} that come together are told as two successes"),
+            &[],
+        )
+        .steps(then(connected(cx), [Broker(Command::Rule(Rule::to_module(packet, Action::Hold)))]))
+        .steps(ops.map(NoSuccess))
+        .steps([Broker(Command::Release(packet)), Idle { seconds: 3 }, Probe])
+        .expect([each_told(step.clone(), qos, packet)])
+        .like(cx, &format!("{step}/qos1"))
+        .unless((!tells).then_some(untold))
+    };
+    let (t, u) = (topic(cx, "one"), topic(cx, "two"));
+    vec![
+        of("pubacks", PubAck, [send(cx, &t, 1, "the first"), send(cx, &t, 1, "the second")]),
+        of("subacks", SubAck, [subscribe(&t, 1), subscribe(&u, 1)]),
+    ]
+}
+
+/// As many lines of success as there were acknowledgements, unless a command failed before.
+fn each_told(step: String, qos: u8, packet: PacketType) -> Expect {
+    Expect::new(format!("a line of success for each {packet}"), move |view: &View<'_>| {
+        let due = view.to_module(packet).count();
+        let failed = told(view, &step).iter().any(|told| {
+            let o = &told.outcome;
+            o.failure.is_some() || o.refusal.is_some()
+        });
+        let own = || exchanges(view.profile, &step);
+        let forms: Vec<_> =
+            own().flat_map(|e| e.results(qos)).chain(own().flat_map(|e| &e.failure)).cloned().collect();
+        let came = view.lines_like(&forms).count();
+        if failed || came >= due {
+            return Ok(());
+        }
+        let last = view.to_module(packet).last().map_or(0, |p| p.at);
+        Err(Unmet::at(format!("{came} for {due} {packet}"), last))
+    })
 }

@@ -2,11 +2,11 @@
 
 use atspec_model::{
     case::{Case, Context, Expect, Op, Step, Unmet},
-    mqtt::PacketType,
+    mqtt::{PacketType, Publish},
     timeline::Side,
 };
 
-use crate::{session::withhold, words::*};
+use crate::{hand::*, session::withhold, words::*};
 
 /// The keep alive of these cases, in seconds: long enough that a bench's latency does not matter, also by the clock factor.
 const SECONDS: u16 = 32;
@@ -19,9 +19,14 @@ pub(crate) fn cases(cx: &Context<'_>) -> Vec<Case> {
     let t = topic(cx, "in");
     let out = topic(cx, "out");
     let third = u32::from(SECONDS) / 3;
-    let mut inbound = then(connected_with(cx, true, SECONDS), [Do(subscribe(&t, 0))]);
+    let subscription = has(cx, "subscribe").then(|| Do(subscribe(&t, 0)));
+    let mut inbound = then(connected_with(cx, true, SECONDS), subscription.clone());
     for n in 1..=5 {
-        inbound.extend([Idle { seconds: third }, other_publishes(&t, 0, format!("inbound {n}"))]);
+        let text = format!("inbound {n}");
+        // What nobody subscribed to is a packet all the same.
+        let unasked = || inject(raw(Publish { qos: 0, id: None, ..message(&t, 1, 1, &text) }));
+        let arrives = if subscription.is_some() { other_publishes(&t, 0, &text) } else { unasked() };
+        inbound.extend([Idle { seconds: third }, arrives]);
     }
     inbound.push(Quiet);
     let wrong = session(cx).with("clean", "2").with("disable_clean", "2");
@@ -88,7 +93,7 @@ pub(crate) fn cases(cx: &Context<'_>) -> Vec<Case> {
         .expect([some(PacketType::PingReq, "within the keep alive", |_| true)]),
     ]
     .into_iter()
-    .chain([for_long(cx), after_traffic(cx), while_pending(cx)])
+    .chain([for_long(cx), after_traffic(cx), while_pending(cx), while_data_are_missing(cx)])
     .chain(own(cx))
     .collect()
 }
@@ -140,6 +145,18 @@ fn while_pending(cx: &Context<'_>) -> Case {
         [withhold(PacketType::PubAck), NoSuccess(send(cx, &topic(cx, "out"), 1, "unheard"))],
     ))
     .steps([Idle { seconds: seen_within(cx) }])
+    .expect([pinged_if_due()])
+}
+
+/// A module may give the data up, and with them the connection.
+fn while_data_are_missing(cx: &Context<'_>) -> Case {
+    let waiting = publish_data(&topic(cx, "out"), 0, letters(20)).without_data();
+    case(
+        "keepalive/while-data-are-missing",
+        "a publication that waits for its data does not keep the connection alive",
+        &["MQTT-3.1.2-23"],
+    )
+    .steps(then(watched(cx), [Try(waiting), Idle { seconds: seen_within(cx) }]))
     .expect([pinged_if_due()])
 }
 

@@ -160,10 +160,6 @@ fn finished(cx: &Context<'_>, mut cases: Vec<Case>) -> Vec<Case> {
         // Some are named after an argument.
         case.id = case.id.replace('_', "-");
         number(case);
-        if cx.profile.message.any {
-            // That a message is printed at all is only implied where the document gives it no form.
-            case.expect.iter_mut().filter(|e| e.of_messages).for_each(|e| e.level = Level::Should);
-        }
         if cx.profile.implied.contains(&case.id) {
             case.level = Level::Should;
         }

@@ -4,7 +4,7 @@ mod connection;
 mod topics;
 
 use atspec_model::{
-    case::{Case, Context, Expect, Op, Unmet},
+    case::{Await, Case, Context, Expect, Op, Unmet},
     judge::{StepView, View, WirePacket},
     mqtt::PacketType,
     profile::Argument,
@@ -23,6 +23,7 @@ pub(crate) fn cases(cx: &Context<'_>) -> Vec<Case> {
         cases.extend(
             [max - 1, max].map(|len| arrives(cx, "publish-payload", len, publish(&t, 1, letters(len)))),
         );
+        cases.extend([0, 2].map(|qos| with_qos(cx, "publish-payload", max, publish(&t, qos, letters(max)))));
         cases.push(beyond(cx, "publish-payload", max + 1, publish(&t, 1, letters(max + 1))));
     }
     if let Some(argument @ &Argument { range: Some((min, max)), .. }) =
@@ -32,6 +33,10 @@ pub(crate) fn cases(cx: &Context<'_>) -> Vec<Case> {
         let lengths = [min.max(1), max - 1, max].map(|len| usize::try_from(len).unwrap_or(1));
         cases.extend(
             lengths.map(|len| arrives(cx, "publish-data-len", len, publish_data(&t, 1, letters(len)))),
+        );
+        let most = usize::try_from(max).unwrap_or(1);
+        cases.extend(
+            [0, 2].map(|qos| with_qos(cx, "publish-data-len", most, publish_data(&t, qos, letters(most)))),
         );
         // Where the document has a maximum rather than a range, more of it may also be taken whole.
         let more = usize::try_from(max + 1).ok().filter(|_| argument.cites.is_empty());
@@ -68,6 +73,17 @@ fn arrives(cx: &Context<'_>, what: &str, len: usize, op: Op) -> Case {
     case(&format!("limits/{what}-{len}"), &format!("a payload of {len} bytes arrives byte-exact"), &[])
         .steps(then(connected(cx), [Check(op)]))
         .expect([publications(vec![sent(&topic(cx, "t"), 1, payload)])])
+}
+
+/// The same with another QoS.
+fn with_qos(cx: &Context<'_>, what: &str, len: usize, op: Op) -> Case {
+    let qos = op.qos().unwrap_or(0);
+    let payload = op.values.get("payload").cloned().unwrap_or_default();
+    let asks = format!("a payload of {len} bytes arrives byte-exact with QoS {qos} too");
+    case(&format!("limits/{what}-{len}-qos{qos}"), &asks, &[])
+        .steps(then(connected(cx), [Check(op), Wait(Await::FromModule(PacketType::Publish, 1))]))
+        .expect([publications(vec![sent(&topic(cx, "t"), qos, payload)])])
+        .like(cx, &format!("limits/{what}-{len}"))
 }
 
 /// A payload of this length, about which the document says nothing: refused, or byte-exact.

@@ -1,7 +1,7 @@
 //! Publications whose payload stands in the command.
 
 use atspec_model::{
-    case::{Await, Case, Context, Expect},
+    case::{Await, Case, Context, Expect, Unmet},
     mqtt::{Body, PacketType},
     partner::{Action, Command, Rule},
     text,
@@ -44,7 +44,7 @@ fn remaining_length(cx: &Context<'_>) -> Case {
     let promised = longest.is_some_and(|max| max >= 200);
     let step = |payload: &Vec<u8>| {
         let op = publish(&t, 1, payload);
-        if promised { Do(op) } else { Try(op) }
+        if promised { Check(op) } else { Try(op) }
     };
     let all = publications(payloads.iter().map(|payload| sent(&t, 1, payload)).collect());
     case(
@@ -54,6 +54,43 @@ fn remaining_length(cx: &Context<'_>) -> Case {
     )
     .steps(then(connected(cx), payloads.iter().map(step)))
     .expect(promised.then_some(all))
+}
+
+/// Every length of a packet up to two buffers of 64 bytes.
+fn lengths(cx: &Context<'_>) -> Case {
+    let t = topic(cx, "out");
+    let all = || (2..=130).map(|len| sent(&t, 0, letters(len)));
+    case("publish/lengths", "payloads of every length from 2 to 130 bytes arrive whole", &["MQTT-4.3.1-1"])
+        .steps(then(connected(cx), all().map(|one| Check(publish(&t, 0, one.payload)))))
+        .steps([Wait(Await::FromModule(PacketType::Publish, all().count())), Quiet])
+        .expect([publications(all().collect())])
+        .like(cx, "publish/long-then-short")
+}
+
+/// No document promises that a payload of no bytes is taken; what is published then has none, and all the rest of it.
+fn empty(cx: &Context<'_>) -> Case {
+    let t = topic(cx, "out");
+    let all = [(1, true), (0, true), (2, false), (1, false)];
+    let op = |(qos, retain): (u8, bool)| publish(&t, qos, "").with("retain", if retain { "1" } else { "0" });
+    let wanted = all.map(|(qos, retain)| Sent { retain, ..sent(&t, qos, "") });
+    case(
+        "publish/empty",
+        "a publication without payload is refused, or has its QoS, RETAIN and packet id",
+        &["MQTT-2.3.1-1", "MQTT-2.3.1-5"],
+    )
+    .steps(then(connected(cx), all.map(|one| Try(op(one)))))
+    .steps([Quiet, Probe])
+    .expect([Expect::new("no other PUBLISH than those commanded, in their order", move |view| {
+        let mut left = wanted.iter();
+        let seen = view.from_module(PacketType::Publish).filter_map(|p| Some((p, p.packet.as_publish()?)));
+        for (packet, publish) in seen.filter(|(_, publish)| !publish.dup) {
+            if !left.any(|one| one.is(publish)) {
+                return Err(Unmet::at(packet.packet.to_string(), packet.at));
+            }
+        }
+        Ok(())
+    })])
+    .like(cx, "publish/qos1")
 }
 
 fn wire(cx: &Context<'_>) -> Vec<Case> {
@@ -120,12 +157,14 @@ fn wire(cx: &Context<'_>) -> Vec<Case> {
         case("publish/long-then-short", "a short payload after a long one has no tail of it", &[])
             .steps(then(
                 connected(cx),
-                [Do(publish(&t, 1, letters(long))), Do(publish(&t, 1, "short")), Do(publish(&t, 1, "x"))],
+                [letters(long), b"short".to_vec(), b"x".to_vec()].map(|payload| Check(publish(&t, 1, payload))),
             ))
             .expect([publications(vec![sent(&t, 1, letters(long)), sent(&t, 1, "short"), sent(&t, 1, "x")])]),
         remaining_length(cx),
+        lengths(cx),
+        empty(cx),
         case("publish/topics", "the topic stands in PUBLISH as given", &["MQTT-3.3.2-1"])
-            .steps(then(connected(cx), names(cx).into_iter().map(|t| Do(publish(&t, 1, "here")))))
+            .steps(then(connected(cx), names(cx).into_iter().map(|t| Check(publish(&t, 1, "here")))))
             .expect([publications(names(cx).iter().map(|t| sent(t, 1, "here")).collect())]),
     ];
     for (qos, retain) in [(0, true), (1, true), (2, true), (1, false)] {
@@ -198,6 +237,7 @@ fn escapes(cx: &Context<'_>) -> Vec<Case> {
             "all documented escapes work in one payload".into(),
             all,
         ));
+        cases.extend(late_escapes(cx));
         // The raw bytes of an escape as payload: its own first byte is escaped when it is sent, and decoded once.
         let once: Vec<u8> = table.iter().flat_map(|(_, written)| written.clone()).collect();
         let escapable =
@@ -211,6 +251,29 @@ fn escapes(cx: &Context<'_>) -> Vec<Case> {
         }
     }
     cases
+}
+
+/// Escapes all along a payload as long as the document allows.
+fn late_escapes(cx: &Context<'_>) -> Option<Case> {
+    let table = &cx.profile.escapes.table;
+    let longest = longest_payload(cx, "publish")?;
+    // Escaped, a byte takes several characters; whether these count is not stated (X77).
+    let written = table.iter().map(|(_, written)| written.len()).max()?;
+    let room = longest * 9 / 10;
+    let bytes: Vec<u8> = table.iter().map(|(byte, _)| *byte).collect();
+    let every = 40;
+    let mut payload = letters(room * every / (every + written));
+    for (n, place) in payload.iter_mut().skip(every / 2).step_by(every).enumerate() {
+        *place = bytes[n % bytes.len()];
+    }
+    let t = topic(cx, "out");
+    let asks = format!("escapes are decoded all along a payload of {} bytes", payload.len());
+    Some(
+        case("publish/escapes-late", &asks, &[])
+            .steps(then(connected(cx), [Check(publish(&t, 1, &payload))]))
+            .expect([publications(vec![sent(&t, 1, payload)])])
+            .like(cx, "publish/escapes-together"),
+    )
 }
 
 /// Payloads that a parser may trip over although they need no escape.

@@ -123,6 +123,8 @@ fn payloads(cx: &Context<'_>) -> Vec<Case> {
             "quotes, commas and backslashes are printed as they are",
             b"\"a\",\"b\\22\",,\\",
         ),
+        whole(cx, "quote-inside", "a quote within a payload does not end it", b"before \"behind it"),
+        whole(cx, "blanks", "blanks at both ends of a payload belong to it", b"  between blanks  "),
         whole(cx, "every-byte", "all 256 byte values are printed as they came", &every),
         whole(cx, "utf-8", "the declared length counts bytes, not characters", "温度 21 °C".as_bytes()),
         Case {

@@ -6,6 +6,7 @@ use atspec_model::{
     case::{Await, Case, Context, Expect, Op, Unmet},
     judge::View,
     mqtt::PacketType,
+    partner::{Action, Command, Rule},
 };
 
 use crate::{
@@ -57,12 +58,28 @@ fn wrong_state(cx: &Context<'_>) -> Vec<Case> {
             subscribed(cx, &inbound, 0),
             [
                 Do(message_mode(0)),
-                Refuse(message_mode(0).with("mode", "2")),
+                Try(message_mode(0).with("mode", "2")),
                 other_publishes(&inbound, 0, "printed as before"),
                 Wait(Await::Messages(1)),
             ],
         ))
-        .expect([printed(vec![(inbound.clone(), b"printed as before".to_vec())])]),
+        .expect([unless_taken(printed(vec![(inbound.clone(), b"printed as before".to_vec())]))]),
+    );
+    cases.push(
+        case("refuse/publish-before-connack", "nothing is published before CONNACK came", &[])
+            .unless(
+                (!cx.profile.cites.contains_key("refuse/publish-before-connack"))
+                    .then(|| format!("no clause of {} says that publishing waits for CONNACK", cx.profile.name)),
+            )
+            .steps(then(
+                opened(cx),
+                [
+                    Broker(Command::Rule(Rule::to_module(PacketType::ConnAck, Action::Withhold))),
+                    NoSuccess(session(cx).connect()),
+                    Refuse(publish(&t, 0, "too early")),
+                ],
+            ))
+            .expect([count(PacketType::Publish, 0)]),
     );
     for (name, op) in before_connect {
         cases.push(
@@ -77,6 +94,16 @@ fn wrong_state(cx: &Context<'_>) -> Vec<Case> {
         );
     }
     cases
+}
+
+/// What holds where the last command was not answered with success.
+fn unless_taken(expect: Expect) -> Expect {
+    let Expect { what, check, of_messages, .. } = expect;
+    let expect = Expect::new(format!("{what}, unless the command succeeds"), move |view| {
+        let last = view.steps.iter().flat_map(|step| &step.dialogues).last();
+        if last.is_some_and(|told| told.outcome.claimed()) { Ok(()) } else { check(view) }
+    });
+    Expect { of_messages, ..expect }
 }
 
 /// A configuration with one wrong value, in the command that has it; what stands in other commands is right.

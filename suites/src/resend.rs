@@ -59,6 +59,14 @@ fn completed(cx: &Context<'_>) -> Vec<Case> {
         of(1, PubAck, &["MQTT-4.3.2-1", "MQTT-4.4.0-1", "MQTT-3.3.1-1"]),
         of(2, PubComp, &["MQTT-4.3.3-1", "MQTT-4.4.0-1", "MQTT-3.3.1-1"]),
         case(
+            "resend/long",
+            "a long publication is sent again whole",
+            &["MQTT-4.4.0-1", "MQTT-3.3.1-1"],
+        )
+        .steps(then(kept(cx), cut(longest(cx, &t))))
+        .steps(then(reconnected(cx, false), [Wait(Await::ToModule(PubAck, 1)), Quiet]))
+        .expect([sent_again(Publish)]),
+        case(
             "resend/mixed-in-order",
             "publications of QoS 1 and 2 are sent again in the order in which they were sent first",
             &["MQTT-4.6.0-1", "MQTT-4.4.0-1", "MQTT-2.3.1-3", "MQTT-3.3.1-1"],
@@ -83,6 +91,16 @@ fn completed(cx: &Context<'_>) -> Vec<Case> {
         .steps([Idle { seconds: 5 }])
         .expect([what_was_owed_again()]),
     ]
+}
+
+/// A publication longer than small buffers are, as far as the document promises one.
+fn longest(cx: &Context<'_>, topic: &str) -> Op {
+    let by = |step: &str| longest_payload(cx, step).filter(|_| has(cx, step)).map(|max| max.min(600));
+    match (by("publish"), by("publish-data")) {
+        (short, Some(long)) if short.is_none_or(|short| short < long) => publish_data(topic, 1, letters(long)),
+        (Some(long), _) => publish(topic, 1, letters(long)),
+        _ => send(cx, topic, 1, letters(100)),
+    }
 }
 
 /// What has no PUBACK on the first connection comes again on a later one, whatever that is.

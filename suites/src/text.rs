@@ -20,7 +20,8 @@ const BOM: &str = "\u{feff}";
 pub(crate) fn cases(cx: &Context<'_>) -> Vec<Case> {
     let mut cases = connecting(cx);
     cases.extend(topics(cx));
-    cases.extend([printed_with_bom(cx)]);
+    cases.extend([printed_with_bom(cx), payload(cx), will_message(cx)]);
+    cases.extend(separators(cx));
     cases
 }
 
@@ -230,4 +231,102 @@ fn printed_with_bom(cx: &Context<'_>) -> Case {
         }),
         printed(with.map(|topic| (topic, b"marked".to_vec())).to_vec()).should(),
     ])
+}
+
+/// A payload is bytes: what is taken goes out as it was given.
+fn payload(cx: &Context<'_>) -> Case {
+    let t = topic(cx, "out");
+    let given = format!("{BEYOND} \u{b0}C");
+    let wanted = sent(&t, 1, &given);
+    case("text/payload", "a payload beyond ASCII stands whole in PUBLISH, or is refused", &[])
+        .steps(then(connected(cx), [Try(send(cx, &t, 1, &given)), Quiet, Probe]))
+        .expect([
+            Expect::new("no PUBLISH with another payload", move |view: &View<'_>| {
+                let mut seen =
+                    view.from_module(PacketType::Publish).filter_map(|p| Some((p, p.packet.as_publish()?)));
+                match seen.find(|(_, publish)| !wanted.is(publish)) {
+                    Some((packet, _)) => Err(Unmet::at(packet.packet.to_string(), packet.at)),
+                    None => Ok(()),
+                }
+            }),
+            sent_whole(PacketType::Publish, vec!["publish", "publish-data"], &t),
+        ])
+        .like(cx, "publish/qos1")
+}
+
+/// So is the message of a will.
+fn will_message(cx: &Context<'_>) -> Case {
+    let will = topic(cx, "will");
+    let s = session(cx).with("will_flag", "1").will(&will, 1, false).choosing("will_message", BEYOND);
+    Case {
+        anonymous: true,
+        ..case("text/will-message", "a will message beyond ASCII stands whole in CONNECT, or is refused", &[])
+    }
+    .steps(then(session(cx).configured(), s.commands().map(Try)))
+    .steps([Quiet, Probe])
+    .expect([if_connected("the will message as given", move |c| {
+        c.will.as_ref().is_some_and(|w| w.message == BEYOND.as_bytes())
+    })])
+    .like(cx, "will/qos1-retain1")
+}
+
+/// What ends an argument without quotes, and belongs to one in quotes.
+const SEPARATORS: &str = "a,b c=d;e";
+
+/// Arguments in quotes with separators in them. No document says which characters a client id or a name may have, so they may be
+/// refused; what is taken is whole.
+fn separators(cx: &Context<'_>) -> Vec<Case> {
+    let b = cx.bindings;
+    // As long as the others: a document may have a maximum.
+    let ended = |text: &str| format!("{}{SEPARATORS}", text.get(SEPARATORS.len()..).unwrap_or_default());
+    let field = |name: &'static str, s: Session<'_>, value: String, of: fn(&Connect) -> Option<&[u8]>| {
+        let step = ["configure", "connect"].into_iter().find(|step| quoted(cx, step, name));
+        only_if(step.is_some(), || {
+            Case {
+                anonymous: true,
+                ..case(
+                    &format!("text/separators-{name}"),
+                    &format!("separators in a quoted `{name}` belong to it, or it is refused"),
+                    &[],
+                )
+            }
+            .steps(then(session(cx).configured(), s.choosing(name, &value).commands().map(Try)))
+            .steps([Quiet, Probe])
+            .expect([if_connected(&format!("the `{name}` as given"), move |c| of(c) == Some(value.as_bytes()))])
+            .like(cx, if name.starts_with("will") { "will/qos1-retain1" } else { "connect/credentials" })
+        })
+    };
+    let will = || session(cx).with("will_flag", "1").will(&topic(cx, "will"), 1, false);
+    let in_topic = topic(cx, SEPARATORS);
+    let named = |step: &'static str, kind: PacketType, op: Op, before: Option<Step>| {
+        only_if(quoted(cx, step, "topic"), || {
+            case(
+                &format!("text/separators-{step}"),
+                &format!("separators in a quoted topic stand in {kind}, or it is refused"),
+                &[],
+            )
+            .steps(then(connected(cx), before))
+            .steps([Try(op), Quiet, Probe])
+            .expect([sent_whole(kind, vec![step], &in_topic)])
+            .like(cx, if step == "publish" { "publish/topics" } else { "subscribe/qos1" })
+        })
+    };
+    [
+        field("client", session(cx), ended(&b.client), |c| Some(c.client_id.as_bytes())),
+        field("username", session(cx), ended(&b.username), |c| c.username.as_ref().map(|u| u.as_bytes())),
+        field("password", session(cx), ended(&b.password), |c| c.password.as_deref()),
+        field("will_topic", will(), ended(&topic(cx, "will")), |c| c.will.as_ref().map(|w| w.topic.as_bytes())),
+        field("will_message", will(), SEPARATORS.to_owned(), |c| c.will.as_ref().map(|w| w.message.as_slice())),
+        named("publish", PacketType::Publish, publish(&in_topic, 1, "beyond"), None),
+        named("subscribe", PacketType::Subscribe, subscribe(&in_topic, 1), None),
+        named(
+            "unsubscribe",
+            PacketType::Unsubscribe,
+            unsubscribe(&in_topic),
+            has(cx, "subscribe").then(|| Try(subscribe(&in_topic, 1))),
+        ),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }

@@ -204,6 +204,11 @@ impl Session<'_> {
         self
     }
 
+    /// Whether it has a value of this name.
+    pub(crate) fn says(&self, name: &str) -> bool {
+        self.values.contains_key(name)
+    }
+
     /// Clean session as asked; 0 is a choice.
     #[must_use]
     pub(crate) fn clean(self, clean: bool) -> Self {
@@ -541,6 +546,11 @@ pub(crate) fn sent(topic: &str, qos: u8, payload: impl AsRef<[u8]>) -> Sent {
 }
 
 impl Sent {
+    /// Whether a PUBLISH is this one.
+    pub(crate) fn is(&self, seen: &Publish) -> bool {
+        self.differs(seen).is_none()
+    }
+
     /// What differs: the argument it comes from, and words for it.
     fn differs(&self, seen: &Publish) -> Option<(&'static str, String)> {
         if seen.topic.as_bytes() != self.topic.as_bytes() {

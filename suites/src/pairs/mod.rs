@@ -33,8 +33,18 @@ struct Wanted {
     will: Option<(u8, bool)>,
     clean: Option<bool>,
     keep_alive: Option<u16>,
-    credentials: bool,
+    credentials: Credentials,
 }
+
+/// What a CONNECT names besides the client id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Credentials {
+    Both,
+    None,
+    Username,
+}
+
+const CREDENTIALS: [Credentials; 3] = [Credentials::Both, Credentials::None, Credentials::Username];
 
 /// The wills of the rows.
 const WILLS: [Option<(u8, bool)>; 7] = [
@@ -54,14 +64,14 @@ fn connections(cx: &Context<'_>) -> Case {
     let has_will = takes(cx, "will_message");
     let wills = if has_will { &WILLS[..] } else { &WILLS[..1] };
     let (clean, keeps) = (takes(cx, "clean"), takes(cx, "keepalive"));
-    let sizes = [wills.len(), 1 + usize::from(clean), if keeps { KEEP_ALIVES.len() } else { 1 }, 2];
+    let sizes = [wills.len(), 1 + usize::from(clean), if keeps { KEEP_ALIVES.len() } else { 1 }, CREDENTIALS.len()];
     let (mut steps, mut wanted) = (Vec::new(), Vec::new());
     for row in rows(&sizes) {
         let one = Wanted {
             will: wills[row[0]],
             clean: clean.then_some(row[1] == 0),
             keep_alive: keeps.then_some(KEEP_ALIVES[row[2]]),
-            credentials: row[3] == 0,
+            credentials: CREDENTIALS[row[3]],
         };
         let Some(session) = one.session(cx) else { continue };
         steps.extend(then(session.checked(), over(cx)));
@@ -109,18 +119,31 @@ impl Wanted {
         if let Some(seconds) = self.keep_alive {
             s = s.with("keepalive", seconds.to_string());
         }
-        if !self.credentials {
-            s = s.without("username").without("password");
+        if self.credentials != Credentials::Both {
+            s = s.without("password");
         }
-        // A will may stand behind the credentials, and cannot be given without them.
-        let lines: Vec<Vec<u8>> = s
-            .commands()
-            .map(|op| op.exchanges(cx.profile).map(|all| all.into_iter().map(|one| one.line).collect::<Vec<_>>()))
-            .collect::<Result<Vec<_>, _>>()
-            .ok()?
-            .concat();
+        if self.credentials == Credentials::None {
+            s = s.without("username");
+        }
+        self.is_said(cx, &s).then_some(s)
+    }
+
+    /// Whether the commands say all of it and no more: a will may stand behind the credentials, and cannot be given without
+    /// them. That must not depend on the values of a run.
+    fn is_said(&self, cx: &Context<'_>, session: &Session<'_>) -> bool {
+        let mut named = session.clone();
+        for (name, value) in [("username", "named-so"), ("password", "known-by")] {
+            if session.says(name) {
+                named = named.with(name, value);
+            }
+        }
+        let spoken: Result<Vec<_>, String> = named.commands().map(|op| op.exchanges(cx.profile)).collect();
+        let Ok(spoken) = spoken else { return false };
+        let lines: Vec<Vec<u8>> = spoken.into_iter().flatten().map(|one| one.line).collect();
         let said = |text: &str| lines.iter().any(|line| line.windows(text.len()).any(|w| w == text.as_bytes()));
-        (said(WILL_MESSAGE) == self.will.is_some()).then_some(s)
+        said(WILL_MESSAGE) == self.will.is_some()
+            && said("named-so") == (self.credentials != Credentials::None)
+            && said("known-by") == (self.credentials == Credentials::Both)
     }
 
     /// What differs in a CONNECT of the case.
@@ -140,11 +163,15 @@ impl Wanted {
         if self.keep_alive.is_some_and(|seconds| seconds != seen.keep_alive) {
             return Some(format!("keep alive {}", seen.keep_alive));
         }
-        let user = self.credentials.then_some(cx.username.as_bytes());
-        let password = self.credentials.then_some(cx.password.as_bytes());
-        (seen.username.as_ref().map(Text::as_bytes) != user || seen.password.as_deref() != password).then(|| {
-            format!("user name and password not as given ({})", if self.credentials { "both" } else { "none" })
-        })
+        let user = Some(cx.username.as_bytes()).filter(|_| self.credentials != Credentials::None);
+        let password = Some(cx.password.as_bytes()).filter(|_| self.credentials == Credentials::Both);
+        let wanted = match self.credentials {
+            Credentials::Both => "a user name and a password",
+            Credentials::None => "neither user name nor password",
+            Credentials::Username => "a user name alone",
+        };
+        (seen.username.as_ref().map(Text::as_bytes) != user || seen.password.as_deref() != password)
+            .then(|| format!("other credentials than {wanted}"))
     }
 }
 

@@ -163,7 +163,7 @@ fn too_few(cx: &Context<'_>, subject: &Subject, template: &CommandTemplate) -> V
         let Some(last) = all.iter().rfind(given) else { return Vec::new() };
         let asks = format!("a command without its `{last}` is refused");
         let op = subject.op.clone().without(last);
-        return vec![refused(cx, subject, &format!("{last}-missing"), &asks, op, Level::Should)];
+        return vec![refused(cx, subject, &format!("{last}-missing"), &asks, op, counted(cx))];
     }
     let mut cases = Vec::new();
     for (n, group) in groups.iter().enumerate().skip(1) {
@@ -175,7 +175,7 @@ fn too_few(cx: &Context<'_>, subject: &Subject, template: &CommandTemplate) -> V
             let arguments = outer + given;
             let asks =
                 format!("a command with {arguments} arguments, which lies between its forms, is refused");
-            cases.push(refused(cx, subject, &format!("{arguments}-arguments"), &asks, op, Level::Should));
+            cases.push(refused(cx, subject, &format!("{arguments}-arguments"), &asks, op, counted(cx)));
         }
     }
     cases
@@ -189,7 +189,7 @@ fn too_many(cx: &Context<'_>, subject: &Subject, template: &CommandTemplate) -> 
     (ranged || template.quotes(last)).then(|| {
         let op = subject.full.clone().followed_by(",1,2,3");
         let asks = "a command with more arguments than it has is refused";
-        refused(cx, subject, "too-many", asks, op, Level::Should)
+        refused(cx, subject, "too-many", asks, op, counted(cx))
     })
 }
 
@@ -214,6 +214,11 @@ fn groups(source: &str) -> Vec<Vec<String>> {
         }
     }
     groups
+}
+
+/// How firmly the number of arguments binds.
+fn counted(cx: &Context<'_>) -> Level {
+    if cx.profile.behaviour.arguments_counted { Level::Must } else { Level::Should }
 }
 
 /// A range that stands in the document binds; one that is only known from the family warns.

@@ -1,7 +1,7 @@
 //! Received messages of modules whose document gives no form for them: whatever is printed with topic and payload in it, after
 //! the broker delivered the message, is that message.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{collections::BTreeMap, ops::Range};
 
 use crate::{
     mqtt::{self, Frame, Framer},
@@ -23,22 +23,55 @@ pub struct Told {
 }
 
 /// The messages that the broker delivered and the module printed, in the order of the delivery. One that comes again with DUP
-/// counts once.
+/// counts once. One that is printed again although it was delivered once comes twice.
 pub fn formless(events: &[Event]) -> Vec<Told> {
     let (printed, places) = printed(events);
-    let mut from = 0;
+    let mut found: Vec<(Range<usize>, Delivered)> = Vec::new();
+    for message in delivered(events) {
+        let before: usize = places.iter().filter(|(at, _)| *at < message.at).map(|(_, len)| len).sum();
+        let from = found.last().map_or(0, |(range, _)| range.end).max(before);
+        if let Some(range) = message.within(&printed, from..printed.len()) {
+            found.push((range, message));
+        }
+    }
     let mut told = Vec::new();
-    for (delivered, topic, payload) in delivered(events) {
-        let before: usize = places.iter().filter(|(at, _)| *at < delivered).map(|(_, len)| len).sum();
-        let start = from.max(before);
-        let Some(end) = behind(&printed, start, &topic).and_then(|end| behind(&printed, end, &payload))
-        else {
-            continue;
-        };
-        from = end;
-        told.push(Told { at: event_of(&places, end), topic, payload });
+    for (n, (range, message)) in found.iter().enumerate() {
+        let next = found.get(n + 1).map_or(printed.len(), |(next, _)| next.start);
+        let again = message.within(&printed, range.end..next).filter(|_| !message.again);
+        for range in [Some(range.clone()), again].into_iter().flatten() {
+            let (topic, payload) = (message.topic.clone(), message.payload.clone());
+            told.push(Told { at: event_of(&places, range.end), topic, payload });
+        }
     }
     told
+}
+
+/// A message of the broker.
+struct Delivered {
+    /// The event that brought it.
+    at: usize,
+    topic: Vec<u8>,
+    payload: Vec<u8>,
+    /// It came again with DUP, and may be printed again.
+    again: bool,
+}
+
+impl Delivered {
+    /// Where it is printed: its topic, and behind it what its payload has between characters that a line may have to write in
+    /// another way. No document says which those are.
+    fn within(&self, printed: &[u8], range: Range<usize>) -> Option<Range<usize>> {
+        let topic = find(printed, range.clone(), &self.topic)?;
+        let mut end = topic.end;
+        for run in self.payload.split(|byte| !is_plain(*byte)) {
+            end = find(printed, end..range.end, run)?.end;
+        }
+        Some(topic.start..end)
+    }
+}
+
+/// Characters that stand for themselves wherever text is printed.
+fn is_plain(byte: u8) -> bool {
+    matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\')
 }
 
 /// Everything printed, and the length that each event brought.
@@ -58,11 +91,10 @@ fn printed(events: &[Event]) -> (Vec<u8>, Vec<(usize, usize)>) {
     (all, places)
 }
 
-/// PUBLISH packets to the module: event, topic, payload.
-fn delivered(events: &[Event]) -> Vec<(usize, Vec<u8>, Vec<u8>)> {
+/// PUBLISH packets to the module.
+fn delivered(events: &[Event]) -> Vec<Delivered> {
     let mut framers: BTreeMap<u32, Framer> = BTreeMap::new();
-    let mut seen = BTreeSet::new();
-    let mut out = Vec::new();
+    let mut out: Vec<(Option<u16>, Delivered)> = Vec::new();
     for (at, event) in events.iter().enumerate() {
         let What::ToModule { conn, bytes } = &event.what else { continue };
         let framer = framers.entry(*conn).or_insert_with(|| Framer::new(MAX_PACKET));
@@ -70,24 +102,24 @@ fn delivered(events: &[Event]) -> Vec<(usize, Vec<u8>, Vec<u8>)> {
         while let Some(Frame::Packet(raw)) = framer.next_frame() {
             let packet = mqtt::decode(&raw);
             let Some(publish) = packet.as_publish() else { continue };
-            let key = (publish.id, publish.topic.as_bytes().to_vec(), publish.payload.clone());
-            if publish.dup && seen.contains(&key) {
-                continue;
+            let (topic, payload) = (publish.topic.as_bytes().to_vec(), publish.payload.clone());
+            let same = |(id, one): &&mut (Option<u16>, Delivered)| {
+                (*id, &one.topic, &one.payload) == (publish.id, &topic, &payload)
+            };
+            match out.iter_mut().find(same) {
+                Some((_, first)) if publish.dup => first.again = true,
+                _ => out.push((publish.id, Delivered { at, topic, payload, again: false })),
             }
-            seen.insert(key);
-            out.push((at, publish.topic.as_bytes().to_vec(), publish.payload.clone()));
         }
     }
-    out
+    out.into_iter().map(|(_, message)| message).collect()
 }
 
-/// The offset behind the first occurrence of `part` at or behind `from`.
-fn behind(all: &[u8], from: usize, part: &[u8]) -> Option<usize> {
-    let rest = all.get(from..)?;
-    if part.is_empty() {
-        return Some(from);
-    }
-    rest.windows(part.len()).position(|window| window == part).map(|at| from + at + part.len())
+/// The first occurrence of `part` in a range; at its beginning where the part is empty.
+fn find(all: &[u8], range: Range<usize>, part: &[u8]) -> Option<Range<usize>> {
+    let within = all.get(range.clone())?;
+    let at = if part.is_empty() { 0 } else { within.windows(part.len()).position(|window| window == part)? };
+    Some(range.start + at..range.start + at + part.len())
 }
 
 /// The event that brought the byte before an offset.
@@ -119,6 +151,22 @@ mod tests {
 
     fn print(text: &str) -> Event {
         event(What::Received { bytes: text.as_bytes().to_vec() })
+    }
+
+    #[test]
+    fn printed_twice_it_is_two_messages_unless_it_came_twice() {
+        let twice = || [print("a/b early\r\n"), print("a/b early\r\n")];
+        let once = formless(&[[delivery("early", false)].as_slice(), &twice()].concat());
+        assert_eq!(once.len(), 2);
+        let again = [delivery("early", false), delivery("early", true)];
+        assert_eq!(formless(&[again.as_slice(), &twice()].concat()).len(), 1);
+    }
+
+    #[test]
+    fn characters_that_a_line_may_write_in_another_way_are_not_compared() {
+        let told = |line: &str| formless(&[delivery("one\"two", false), print(line)]).len();
+        assert_eq!(told("a/b,\"one\\22two\"\r\n"), 1);
+        assert_eq!(told("a/b,\"one\"\r\n"), 0);
     }
 
     #[test]

@@ -344,6 +344,12 @@ pub const BEHAVIOUR: TableFormat = TableFormat {
             "whether there is only one connection at a time",
             "false",
         ),
+        may(
+            "arguments_counted",
+            "arguments_counted = true",
+            "whether a wrong number of arguments is refused for certain",
+            "false",
+        ),
         may("command_max", "command_max = 256", "longest command line with its end, in bytes", "unknown"),
         may(
             "connect_within",
