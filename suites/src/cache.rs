@@ -1,11 +1,12 @@
 //! Received messages kept by the module: places, overwriting, reading, and the other mode.
 
 use atspec_model::{
-    case::{Await, Case, Context, Expect, Unmet},
+    case::{Await, Case, Context, Expect, Step, Unmet},
     judge::View,
+    mqtt::PacketType,
 };
 
-use crate::{receive::until_acknowledged, words::*};
+use crate::{hand::*, receive::until_acknowledged, words::*};
 
 pub(crate) fn cases(cx: &Context<'_>) -> Vec<Case> {
     let Some(places) = cx.profile.behaviour.cache else { return Vec::new() };
@@ -92,6 +93,7 @@ pub(crate) fn cases(cx: &Context<'_>) -> Vec<Case> {
                 [Do(message_mode(0)), other_publishes(&t, 0, text(1)), Wait(Await::Messages(1))],
             ))
             .expect([printed(messages(1..=1)), announced(0, 0)]),
+        qos2_once(cx, &t, caching()),
         case("cache/acknowledged", "a cached message of QoS 1 is acknowledged", &["MQTT-4.5.0-2"])
             .steps(then(
                 subscribed(cx, &t, 1),
@@ -100,6 +102,20 @@ pub(crate) fn cases(cx: &Context<'_>) -> Vec<Case> {
             .steps(until_acknowledged(1, 1))
             .expect([acknowledged(1), announced(1, 0)]),
     ]
+}
+
+/// A message of QoS 2 that comes twice before PUBREL is one message here, too.
+fn qos2_once(cx: &Context<'_>, topic: &str, caching: Vec<Step>) -> Case {
+    let (once, payload) = (message(topic, 2, 91, "kept once"), b"kept once".to_vec());
+    let came = |kind: PacketType, n: usize| Wait(Await::FromModule(kind, n));
+    case("cache/qos2-once", "a message of QoS 2 that comes twice is kept once", &["MQTT-4.3.3-2"])
+        .steps(then(caching, [unheard(PacketType::PubRec), unheard(PacketType::PubComp)]))
+        .steps([inject(raw(once.clone())), came(PacketType::PubRec, 1)])
+        .steps([inject(raw_again(once)), came(PacketType::PubRec, 2)])
+        .steps([inject(raw_pubrel(91)), came(PacketType::PubComp, 1), Wait(Await::Messages(1))])
+        .steps([Quiet, Check(read_messages())])
+        .expect([taken_out(vec![(topic.to_owned(), payload)])])
+        .like(cx, "cache/acknowledged")
 }
 
 /// Places as they were announced, in order.

@@ -133,10 +133,7 @@ fn one_segment(cx: &Context<'_>) -> Case {
     )
     .steps(then(subscribed(cx, &t, 1), [unheard(PubAck), inject(all)]))
     .steps([Wait(Await::Messages(3)), Wait(Await::FromModule(PubAck, 3)), Quiet])
-    .expect([
-        printed(texts.map(|text| (t.clone(), text.into())).into()),
-        answers(PubAck, &[87, 88, 89]),
-    ])
+    .expect([printed(texts.map(|text| (t.clone(), text.into())).into()), answers(PubAck, &[87, 88, 89])])
 }
 
 /// Messages that come while a command line is half written: printed at once, or once the line is whole.

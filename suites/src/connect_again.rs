@@ -56,30 +56,36 @@ pub(crate) fn whole(cx: &Context<'_>) -> Expect {
     let b = cx.bindings;
     let (client, user, password) = (b.client.clone(), b.username.clone(), b.password.clone());
     let will = takes(cx, "will_message").then(|| topic(cx, "will"));
-    Expect::new("user name, password and will in every CONNECT with this client id", move |view: &View<'_>| {
-        let lacks = |c: &Connect| {
-            if c.client_id.as_bytes() != client.as_bytes() {
-                return None;
-            }
-            let is_will = |topic: &String| {
-                c.will.as_ref().is_some_and(|w| {
-                    w.topic.as_bytes() == topic.as_bytes()
-                        && w.message == WILL_MESSAGE.as_bytes()
-                        && (w.qos, w.retain) == (1, true)
-                })
+    Expect::new(
+        "user name, password and will in every CONNECT with this client id",
+        move |view: &View<'_>| {
+            let lacks = |c: &Connect| {
+                if c.client_id.as_bytes() != client.as_bytes() {
+                    return None;
+                }
+                let is_will = |topic: &String| {
+                    c.will.as_ref().is_some_and(|w| {
+                        w.topic.as_bytes() == topic.as_bytes()
+                            && w.message == WILL_MESSAGE.as_bytes()
+                            && (w.qos, w.retain) == (1, true)
+                    })
+                };
+                if c.username.as_ref().map(|u| u.as_bytes()) != Some(user.as_bytes()) {
+                    return Some("user name");
+                }
+                if c.password.as_deref() != Some(password.as_bytes()) {
+                    return Some("password");
+                }
+                will.as_ref().filter(|topic| !is_will(topic)).map(|_| "will")
             };
-            if c.username.as_ref().map(|u| u.as_bytes()) != Some(user.as_bytes()) {
-                return Some("user name");
+            let connects =
+                view.from_module(PacketType::Connect).filter_map(|p| Some((p, p.packet.as_connect()?)));
+            match connects.into_iter().find_map(|(p, c)| Some((p, lacks(c)?))) {
+                Some((p, what)) => {
+                    Err(Unmet::at(format!("the {what} is missing or another: {}", p.packet), p.at))
+                }
+                None => Ok(()),
             }
-            if c.password.as_deref() != Some(password.as_bytes()) {
-                return Some("password");
-            }
-            will.as_ref().filter(|topic| !is_will(topic)).map(|_| "will")
-        };
-        let connects = view.from_module(PacketType::Connect).filter_map(|p| Some((p, p.packet.as_connect()?)));
-        match connects.into_iter().find_map(|(p, c)| Some((p, lacks(c)?))) {
-            Some((p, what)) => Err(Unmet::at(format!("the {what} is missing or another: {}", p.packet), p.at)),
-            None => Ok(()),
-        }
-    })
+        },
+    )
 }

@@ -84,6 +84,7 @@ fn no_client_id(cx: &Context<'_>) -> Option<Case> {
     let ops = [s.configure(), s.connect()];
     let op = ops.into_iter().find(|op| cx.profile.takes(&op.step, "client"))?;
     let says_one = op.exchanges(cx.profile).ok()?.iter().any(|one| one.said.contains_key("client"));
+    let before = cx.bindings.client.clone();
     only_if(!says_one, || {
         let mut case = case(
             "connect/no-client-id",
@@ -98,6 +99,9 @@ fn no_client_id(cx: &Context<'_>) -> Option<Case> {
                 c.clean_session() || !c.client_id.as_bytes().is_empty()
             }),
             connect_has("no client id", |c| c.client_id.as_bytes().is_empty()).should(),
+            connect_has("another client id than that of the connection before", move |c| {
+                c.client_id.as_bytes() != before.as_bytes()
+            }),
             connect_has("no user name, no password", |c| c.username.is_none() && c.password.is_none()),
         ]);
         case.anonymous = true;

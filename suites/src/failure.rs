@@ -16,11 +16,14 @@ pub(crate) fn cases(cx: &Context<'_>) -> Vec<Case> {
         |kind: PacketType, code: u8| Broker(Command::Rule(Rule::to_module(kind, Action::Code(code))));
     let closed = s.clone().with("port", cx.bindings.closed_port.to_string());
     let of = |step: &'static str, name: &str, asks: &str, before: Vec<Step>, op: Op| {
+        let id = format!("failure/{name}");
         let told = exchanges(cx.profile, step).any(|e| !e.failure.is_empty() && e.known == Known::Full);
-        only_if(told, || {
-            case(&format!("failure/{name}"), asks, &[])
+        // Or where a clause has the word of refusal for it.
+        only_if(told || cx.profile.cites.contains_key(&id), || {
+            case(&id, asks, &[])
                 .steps(then(before, [Try(op), Probe]))
                 .expect([tells_failure(step)])
+                .like(cx, if name == "connect-closed" { "connect/closed-instead-of-connack" } else { "" })
         })
     };
     let mut cases: Vec<Case> = [
@@ -30,6 +33,22 @@ pub(crate) fn cases(cx: &Context<'_>) -> Vec<Case> {
             "connect-refused",
             "a CONNACK that refuses is told",
             then(s.opened(), [to_module(PacketType::ConnAck, 5)]),
+            s.connect(),
+        ),
+        of(
+            "connect",
+            "connect-closed",
+            "a close in place of CONNACK is told",
+            then(
+                s.opened(),
+                [
+                    Broker(Command::Rule(Rule::to_module(PacketType::ConnAck, Action::Withhold))),
+                    Broker(Command::Rule(Rule::from_module(
+                        PacketType::Connect,
+                        Action::ThenClose(Close::Fin),
+                    ))),
+                ],
+            ),
             s.connect(),
         ),
         of(

@@ -5,6 +5,7 @@ use atspec_model::{
     case::{Await, Case, Context, Expect, Step, Unmet},
     mqtt::PacketType,
     partner::{Action, Command, Rule},
+    timeline::Side,
 };
 
 use crate::{hand::*, receive::until_acknowledged, session::lose, words::*};
@@ -151,7 +152,7 @@ fn slowly(cx: &Context<'_>) -> Case {
     .steps(then(subscribed(cx, &t, 1), [unheard(PubAck)]))
     .steps([first, Idle { seconds: 2 }, second, Idle { seconds: 2 }, third])
     .steps([Wait(Await::FromModule(PubAck, 1)), Wait(Await::Messages(1)), Quiet])
-    .expect([printed(vec![(t, b"piece by piece".to_vec())]), answers(PubAck, &[85])])
+    .expect([printed(vec![(t, b"piece by piece".to_vec())]), answers(PubAck, &[85]), stayed_open()])
 }
 
 /// What was under way when the subscription ended still comes; whether it is printed is open.
@@ -267,4 +268,16 @@ fn printed_new() -> Expect {
         }
     });
     Expect { of_messages: true, ..expect }
+}
+
+/// The module has no reason to end the connection, and does not.
+fn stayed_open() -> Expect {
+    Expect::new("the connection not ended by the module", |view| {
+        let ends = view.connections.iter().filter(|c| c.spoke).flat_map(|c| &c.closed);
+        match ends.into_iter().find(|(_, by, _)| *by == Side::Module) {
+            Some((at, ..)) => Err(Unmet::at("it closed TCP", *at)),
+            None => Ok(()),
+        }
+    })
+    .always()
 }

@@ -35,11 +35,21 @@ fn pubrel_order(cx: &Context<'_>) -> Case {
         let ids = |packets: &[&WirePacket]| packets.iter().filter_map(|p| p.packet.id()).collect::<Vec<_>>();
         // What was given up may have no PUBREL; the rest keeps its order.
         let wanted: Vec<u16> = ids(&due).into_iter().filter(|id| ids(&came).contains(id)).collect();
-        match came.iter().zip(&wanted).find(|(p, id)| p.packet.id() != Some(**id)) {
-            Some((p, id)) => Err(Unmet::at(format!("{} where id {id} was due", p.packet), p.at)),
+        if let Some((p, id)) = came.iter().zip(&wanted).find(|(p, id)| p.packet.id() != Some(**id)) {
+            return Err(Unmet::at(format!("{} where id {id} was due", p.packet), p.at));
+        }
+        let missing = due.iter().find(|p| p.packet.id().is_some_and(|id| !wanted.contains(&id)));
+        match missing.filter(|_| !any_failed(view)) {
+            Some(p) => Err(Unmet::at(format!("no PUBREL for {}", p.packet), p.at)),
             None => Ok(()),
         }
     })])
+}
+
+/// Whether the host was told that a command failed.
+fn any_failed(view: &View<'_>) -> bool {
+    let told = view.steps.iter().flat_map(|step| &step.dialogues);
+    told.into_iter().any(|told| told.outcome.failure.is_some() || told.outcome.refusal.is_some())
 }
 
 /// The first packet of each id.
@@ -140,10 +150,7 @@ fn together(cx: &Context<'_>) -> Vec<Case> {
 fn each_told(step: String, qos: u8, packet: PacketType) -> Expect {
     Expect::new(format!("a line of success for each {packet}"), move |view: &View<'_>| {
         let due = view.to_module(packet).count();
-        let failed = told(view, &step).iter().any(|told| {
-            let o = &told.outcome;
-            o.failure.is_some() || o.refusal.is_some()
-        });
+        let failed = any_failed(view);
         let own = || exchanges(view.profile, &step);
         let forms: Vec<_> =
             own().flat_map(|e| e.results(qos)).chain(own().flat_map(|e| &e.failure)).cloned().collect();

@@ -114,7 +114,8 @@ fn in_small_letters(cx: &Context<'_>) -> Case {
 fn as_given(topic: &str) -> Expect {
     let wanted = sent(topic, 0, "in small letters");
     Expect::new("no other PUBLISH", move |view: &View<'_>| {
-        let mut seen = view.from_module(PacketType::Publish).filter_map(|p| Some((p, p.packet.as_publish()?)));
+        let mut seen =
+            view.from_module(PacketType::Publish).filter_map(|p| Some((p, p.packet.as_publish()?)));
         match seen.find(|(_, publish)| !wanted.is(publish)) {
             Some((packet, _)) => Err(Unmet::at(packet.packet.to_string(), packet.at)),
             None => Ok(()),

@@ -157,7 +157,8 @@ fn wire(cx: &Context<'_>) -> Vec<Case> {
         case("publish/long-then-short", "a short payload after a long one has no tail of it", &[])
             .steps(then(
                 connected(cx),
-                [letters(long), b"short".to_vec(), b"x".to_vec()].map(|payload| Check(publish(&t, 1, payload))),
+                [letters(long), b"short".to_vec(), b"x".to_vec()]
+                    .map(|payload| Check(publish(&t, 1, payload))),
             ))
             .expect([publications(vec![sent(&t, 1, letters(long)), sent(&t, 1, "short"), sent(&t, 1, "x")])]),
         remaining_length(cx),
@@ -205,6 +206,7 @@ fn names(cx: &Context<'_>) -> Vec<String> {
         ["a", "a/b/c/d", "with.dots-and_more:1", &long].map(|name| topic(cx, name)).into();
     names.push(format!("/{}", topic(cx, "leading-slash")));
     names.push(topic(cx, "trailing-slash/"));
+    names.push("x".to_owned());
     names
 }
 
@@ -290,7 +292,9 @@ fn plain_payloads(cx: &Context<'_>) -> Vec<Case> {
             )
         })
     };
-    let payloads: [(&str, &str, &str); 7] = [
+    let payloads: [(&str, &str, &str); 9] = [
+        ("backslashes", "backslashes stay as they are", r"C:\new\table\22\5C"),
+        ("conversions", "what reads like a conversion of printf is a payload", "100%s %d%% %5.2f %x"),
         ("comma", "commas in a quoted payload belong to it", "one,two,,three,"),
         ("blanks", "blanks at both ends of a quoted payload belong to it", "  between blanks  "),
         ("digits", "a payload of digits is text", "0123456789"),

@@ -124,6 +124,12 @@ fn payloads(cx: &Context<'_>) -> Vec<Case> {
             b"\"a\",\"b\\22\",,\\",
         ),
         whole(cx, "quote-inside", "a quote within a payload does not end it", b"before \"behind it"),
+        whole(
+            cx,
+            "conversions",
+            "what reads like a conversion of printf is a payload",
+            b"100%s %d%% %5.2f %x",
+        ),
         whole(cx, "blanks", "blanks at both ends of a payload belong to it", b"  between blanks  "),
         whole(cx, "every-byte", "all 256 byte values are printed as they came", &every),
         whole(cx, "utf-8", "the declared length counts bytes, not characters", "温度 21 °C".as_bytes()),

@@ -68,8 +68,9 @@ fn wrong_state(cx: &Context<'_>) -> Vec<Case> {
     cases.push(
         case("refuse/publish-before-connack", "nothing is published before CONNACK came", &[])
             .unless(
-                (!cx.profile.cites.contains_key("refuse/publish-before-connack"))
-                    .then(|| format!("no clause of {} says that publishing waits for CONNACK", cx.profile.name)),
+                (!cx.profile.cites.contains_key("refuse/publish-before-connack")).then(|| {
+                    format!("no clause of {} says that publishing waits for CONNACK", cx.profile.name)
+                }),
             )
             .steps(then(
                 opened(cx),
@@ -186,7 +187,12 @@ fn wrong_topics(cx: &Context<'_>) -> Vec<Case> {
             &["MQTT-4.7.1-3"],
             subscribe(&plus, 0),
         ),
-        wrong("subscribe-empty-topic", "an empty filter cannot be subscribed to", &["MQTT-4.7.3-1"], subscribe("", 0)),
+        wrong(
+            "subscribe-empty-topic",
+            "an empty filter cannot be subscribed to",
+            &["MQTT-4.7.3-1"],
+            subscribe("", 0),
+        ),
         wrong(
             "unsubscribe-hash-inside",
             "# stands last in a filter, also where a subscription ends",

@@ -58,14 +58,10 @@ fn completed(cx: &Context<'_>) -> Vec<Case> {
     vec![
         of(1, PubAck, &["MQTT-4.3.2-1", "MQTT-4.4.0-1", "MQTT-3.3.1-1"]),
         of(2, PubComp, &["MQTT-4.3.3-1", "MQTT-4.4.0-1", "MQTT-3.3.1-1"]),
-        case(
-            "resend/long",
-            "a long publication is sent again whole",
-            &["MQTT-4.4.0-1", "MQTT-3.3.1-1"],
-        )
-        .steps(then(kept(cx), cut(longest(cx, &t))))
-        .steps(then(reconnected(cx, false), [Wait(Await::ToModule(PubAck, 1)), Quiet]))
-        .expect([sent_again(Publish)]),
+        case("resend/long", "a long publication is sent again whole", &["MQTT-4.4.0-1", "MQTT-3.3.1-1"])
+            .steps(then(kept(cx), cut(longest(cx, &t))))
+            .steps(then(reconnected(cx, false), [Wait(Await::ToModule(PubAck, 1)), Quiet]))
+            .expect([sent_again(Publish)]),
         case(
             "resend/mixed-in-order",
             "publications of QoS 1 and 2 are sent again in the order in which they were sent first",
@@ -97,7 +93,9 @@ fn completed(cx: &Context<'_>) -> Vec<Case> {
 fn longest(cx: &Context<'_>, topic: &str) -> Op {
     let by = |step: &str| longest_payload(cx, step).filter(|_| has(cx, step)).map(|max| max.min(600));
     match (by("publish"), by("publish-data")) {
-        (short, Some(long)) if short.is_none_or(|short| short < long) => publish_data(topic, 1, letters(long)),
+        (short, Some(long)) if short.is_none_or(|short| short < long) => {
+            publish_data(topic, 1, letters(long))
+        }
         (Some(long), _) => publish(topic, 1, letters(long)),
         _ => send(cx, topic, 1, letters(100)),
     }

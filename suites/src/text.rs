@@ -280,8 +280,10 @@ fn separators(cx: &Context<'_>) -> Vec<Case> {
     // As long as the others: a document may have a maximum.
     let ended = |text: &str| format!("{}{SEPARATORS}", text.get(SEPARATORS.len()..).unwrap_or_default());
     let field = |name: &'static str, s: Session<'_>, value: String, of: fn(&Connect) -> Option<&[u8]>| {
-        let step = ["configure", "connect"].into_iter().find(|step| quoted(cx, step, name));
-        only_if(step.is_some(), || {
+        let spelling = ["configure", "connect"].into_iter().find_map(|step| quoting(cx, step, name));
+        let s = s.choosing(name, &value);
+        let commands: Vec<Step> = s.commands().map(|op| Try(op.spelled(spelling.unwrap_or(0)))).collect();
+        only_if(spelling.is_some(), || {
             Case {
                 anonymous: true,
                 ..case(
@@ -290,9 +292,11 @@ fn separators(cx: &Context<'_>) -> Vec<Case> {
                     &[],
                 )
             }
-            .steps(then(session(cx).configured(), s.choosing(name, &value).commands().map(Try)))
+            .steps(then(session(cx).configured(), commands))
             .steps([Quiet, Probe])
-            .expect([if_connected(&format!("the `{name}` as given"), move |c| of(c) == Some(value.as_bytes()))])
+            .expect([if_connected(&format!("the `{name}` as given"), move |c| {
+                of(c) == Some(value.as_bytes())
+            })])
             .like(cx, if name.starts_with("will") { "will/qos1-retain1" } else { "connect/credentials" })
         })
     };
@@ -315,8 +319,12 @@ fn separators(cx: &Context<'_>) -> Vec<Case> {
         field("client", session(cx), ended(&b.client), |c| Some(c.client_id.as_bytes())),
         field("username", session(cx), ended(&b.username), |c| c.username.as_ref().map(|u| u.as_bytes())),
         field("password", session(cx), ended(&b.password), |c| c.password.as_deref()),
-        field("will_topic", will(), ended(&topic(cx, "will")), |c| c.will.as_ref().map(|w| w.topic.as_bytes())),
-        field("will_message", will(), SEPARATORS.to_owned(), |c| c.will.as_ref().map(|w| w.message.as_slice())),
+        field("will_topic", will(), ended(&topic(cx, "will")), |c| {
+            c.will.as_ref().map(|w| w.topic.as_bytes())
+        }),
+        field("will_message", will(), SEPARATORS.to_owned(), |c| {
+            c.will.as_ref().map(|w| w.message.as_slice())
+        }),
         named("publish", PacketType::Publish, publish(&in_topic, 1, "beyond"), None),
         named("subscribe", PacketType::Subscribe, subscribe(&in_topic, 1), None),
         named(

@@ -121,6 +121,12 @@ pub(crate) fn quoted(cx: &Context<'_>, step: &str, name: &str) -> bool {
     exchanges.filter_map(|e| e.send.first()).any(|template| template.quotes(name))
 }
 
+/// The first spelling of a step that sends an argument in quotes.
+pub(crate) fn quoting(cx: &Context<'_>, step: &str, name: &str) -> Option<usize> {
+    let exchanges = cx.profile.steps.get(step).into_iter().flat_map(|s| &s.exchanges);
+    exchanges.filter_map(|e| e.send.iter().position(|template| template.quotes(name))).next()
+}
+
 /// Whether the last command of a step tells success only when it is certain.
 pub(crate) fn certain(cx: &Context<'_>, step: &str) -> bool {
     let last = cx.profile.steps.get(step).and_then(|s| s.exchanges.last());

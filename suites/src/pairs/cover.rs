@@ -21,8 +21,11 @@ pub(super) fn rows(sizes: &[usize]) -> Vec<Vec<usize>> {
         for factor in 0..sizes.len() {
             if row[factor].is_none() {
                 let met = |value: usize| {
-                    let chosen = row.iter().enumerate().filter_map(|(other, chosen)| Some((other, (*chosen)?)));
-                    chosen.filter(|(other, chosen)| open.contains(&pair(factor, value, *other, *chosen))).count()
+                    let chosen =
+                        row.iter().enumerate().filter_map(|(other, chosen)| Some((other, (*chosen)?)));
+                    chosen
+                        .filter(|(other, chosen)| open.contains(&pair(factor, value, *other, *chosen)))
+                        .count()
                 };
                 // The first of those that meet most.
                 row[factor] = (0..sizes[factor]).rev().max_by_key(|value| met(*value));

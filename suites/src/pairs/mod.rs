@@ -64,15 +64,20 @@ fn connections(cx: &Context<'_>) -> Case {
     let has_will = takes(cx, "will_message");
     let wills = if has_will { &WILLS[..] } else { &WILLS[..1] };
     let (clean, keeps) = (takes(cx, "clean"), takes(cx, "keepalive"));
-    let sizes = [wills.len(), 1 + usize::from(clean), if keeps { KEEP_ALIVES.len() } else { 1 }, CREDENTIALS.len()];
+    let sizes =
+        [wills.len(), 1 + usize::from(clean), if keeps { KEEP_ALIVES.len() } else { 1 }, CREDENTIALS.len()];
     let (mut steps, mut wanted) = (Vec::new(), Vec::new());
     for row in rows(&sizes) {
-        let one = Wanted {
+        let mut one = Wanted {
             will: wills[row[0]],
             clean: clean.then_some(row[1] == 0),
             keep_alive: keeps.then_some(KEEP_ALIVES[row[2]]),
             credentials: CREDENTIALS[row[3]],
         };
+        // What cannot be said without user name and password is said with them.
+        if one.session(cx).is_none() {
+            one.credentials = Credentials::Both;
+        }
         let Some(session) = one.session(cx) else { continue };
         steps.extend(then(session.checked(), over(cx)));
         wanted.push(one);
@@ -140,7 +145,8 @@ impl Wanted {
         let spoken: Result<Vec<_>, String> = named.commands().map(|op| op.exchanges(cx.profile)).collect();
         let Ok(spoken) = spoken else { return false };
         let lines: Vec<Vec<u8>> = spoken.into_iter().flatten().map(|one| one.line).collect();
-        let said = |text: &str| lines.iter().any(|line| line.windows(text.len()).any(|w| w == text.as_bytes()));
+        let said =
+            |text: &str| lines.iter().any(|line| line.windows(text.len()).any(|w| w == text.as_bytes()));
         said(WILL_MESSAGE) == self.will.is_some()
             && said("named-so") == (self.credentials != Credentials::None)
             && said("known-by") == (self.credentials == Credentials::Both)
@@ -176,7 +182,9 @@ impl Wanted {
 }
 
 fn will_words(will: Option<(u8, bool)>) -> String {
-    will.map_or("no will".to_owned(), |(qos, retain)| format!("a will of QoS {qos}, retain {}", u8::from(retain)))
+    will.map_or("no will".to_owned(), |(qos, retain)| {
+        format!("a will of QoS {qos}, retain {}", u8::from(retain))
+    })
 }
 
 /// The values of the case that stand in its CONNECTs.
@@ -202,7 +210,10 @@ fn connects(cx: &Context<'_>, wanted: Vec<Wanted>) -> Expect {
                 return Err(Unmet::missing(format!("{} of {}", seen.len(), wanted.len())));
             };
             if let Some(difference) = one.differs(&own, connect) {
-                return Err(Unmet::at(format!("number {}: {difference}: {}", n + 1, packet.packet), packet.at));
+                return Err(Unmet::at(
+                    format!("number {}: {difference}: {}", n + 1, packet.packet),
+                    packet.at,
+                ));
             }
         }
         match seen.get(wanted.len()) {

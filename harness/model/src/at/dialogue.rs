@@ -295,11 +295,14 @@ impl<'p> Dialogue<'p> {
             o.nothing = heard();
             return true;
         }
-        if self.exchange.lines.get(self.listed).and_then(|t| t.answers(line, &self.said)).is_some() {
+        // V.250, 5.4.3: information responses come before the final result code.
+        let informs = o.answer.is_none();
+        if informs && self.exchange.lines.get(self.listed).and_then(|t| t.answers(line, &self.said)).is_some()
+        {
             self.listed += 1;
             return true;
         }
-        if let Some(found) = says(&self.exchange.info) {
+        if let Some(found) = says(&self.exchange.info).filter(|_| informs) {
             o.info.push(found);
             return true;
         }

@@ -118,7 +118,8 @@ fn delivered(events: &[Event]) -> Vec<Delivered> {
 /// The first occurrence of `part` in a range; at its beginning where the part is empty.
 fn find(all: &[u8], range: Range<usize>, part: &[u8]) -> Option<Range<usize>> {
     let within = all.get(range.clone())?;
-    let at = if part.is_empty() { 0 } else { within.windows(part.len()).position(|window| window == part)? };
+    let at =
+        if part.is_empty() { 0 } else { within.windows(part.len()).position(|window| window == part)? };
     Some(range.start + at..range.start + at + part.len())
 }
 
