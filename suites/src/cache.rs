@@ -93,6 +93,12 @@ pub(crate) fn cases(cx: &Context<'_>) -> Vec<Case> {
                 [Do(message_mode(0)), other_publishes(&t, 0, text(1)), Wait(Await::Messages(1))],
             ))
             .expect([printed(messages(1..=1)), announced(0, 0)]),
+        case("cache/mode-kept", "other commands leave the mode of messages as it is", &[])
+            .steps(then(caching(), [Do(subscribe(&other, 0)), Do(unsubscribe(&other))]))
+            .steps([Do(send(cx, &topic(cx, "out"), 1, "meanwhile"))])
+            .steps(delivered(1..=1))
+            .expect([announced(1, 0), printed(vec![])])
+            .like(cx, "cache/announced"),
         qos2_once(cx, &t, caching()),
         case("cache/acknowledged", "a cached message of QoS 1 is acknowledged", &["MQTT-4.5.0-2"])
             .steps(then(

@@ -20,10 +20,14 @@ pub(crate) fn cases(cx: &Context<'_>) -> Vec<Case> {
         let told = exchanges(cx.profile, step).any(|e| !e.failure.is_empty() && e.known == Known::Full);
         // Or where a clause has the word of refusal for it.
         only_if(told || cx.profile.cites.contains_key(&id), || {
-            case(&id, asks, &[])
-                .steps(then(before, [Try(op), Probe]))
-                .expect([tells_failure(step)])
-                .like(cx, if name == "connect-closed" { "connect/closed-instead-of-connack" } else { "" })
+            case(&id, asks, &[]).steps(then(before, [Try(op), Probe])).expect([tells_failure(step)]).like(
+                cx,
+                match name {
+                    "connect-closed" => "connect/closed-instead-of-connack",
+                    "connect-without-tcp" => "refuse/connect-without-tcp",
+                    _ => "",
+                },
+            )
         })
     };
     let mut cases: Vec<Case> = [
@@ -51,6 +55,14 @@ pub(crate) fn cases(cx: &Context<'_>) -> Vec<Case> {
             ),
             s.connect(),
         ),
+        of(
+            "connect",
+            "connect-without-tcp",
+            "that there is no TCP connection is told",
+            s.configured(),
+            s.connect(),
+        )
+        .map(|case| case.needing(cx, "open")),
         of(
             "subscribe",
             "subscribe-refused",

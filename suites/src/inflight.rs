@@ -12,7 +12,7 @@ use crate::{session::withhold, told::*, words::*};
 use PacketType::{PubAck, PubComp, PubRec, PubRel, Publish, SubAck};
 
 pub(crate) fn cases(cx: &Context<'_>) -> Vec<Case> {
-    let mut cases = vec![pubrel_order(cx), pubrec_twice(cx)];
+    let mut cases = vec![pubrel_order(cx), without_pubcomp(cx), pubrec_twice(cx)];
     cases.extend(twice(cx));
     cases.extend(together(cx));
     cases
@@ -40,6 +40,26 @@ fn pubrel_order(cx: &Context<'_>) -> Case {
         }
         let missing = due.iter().find(|p| p.packet.id().is_some_and(|id| !wanted.contains(&id)));
         match missing.filter(|_| !any_failed(view)) {
+            Some(p) => Err(Unmet::at(format!("no PUBREL for {}", p.packet), p.at)),
+            None => Ok(()),
+        }
+    })])
+}
+
+/// Two publications of QoS 2, neither of which is completed.
+fn without_pubcomp(cx: &Context<'_>) -> Case {
+    let t = topic(cx, "out");
+    case(
+        "inflight/without-pubcomp",
+        "a publication that waits for its PUBCOMP keeps its packet id, and no other from its PUBREL",
+        &["MQTT-2.3.1-2", "MQTT-4.3.3-1"],
+    )
+    .steps(then(connected(cx), [withhold(PubComp)]))
+    .steps([NoSuccess(send(cx, &t, 2, "the first")), NoSuccess(send(cx, &t, 2, "the second")), Quiet])
+    .expect([Expect::new("a PUBREL for each PUBREC", |view| {
+        let (due, came) = (firsts(view.to_module(PubRec)), firsts(view.from_module(PubRel)));
+        let is_missing = |p: &&&WirePacket| came.iter().all(|came| came.packet.id() != p.packet.id());
+        match due.iter().find(is_missing).filter(|_| !any_failed(view)) {
             Some(p) => Err(Unmet::at(format!("no PUBREL for {}", p.packet), p.at)),
             None => Ok(()),
         }
@@ -135,7 +155,7 @@ fn together(cx: &Context<'_>) -> Vec<Case> {
         .steps(then(connected(cx), [Broker(Command::Rule(Rule::to_module(packet, Action::Hold)))]))
         .steps(ops.map(NoSuccess))
         .steps([Broker(Command::Release(packet)), Idle { seconds: 3 }, Probe])
-        .expect([each_told(step.clone(), qos, packet)])
+        .expect([each_told(step.clone(), qos, packet), each_sent(step.clone(), packet)])
         .like(cx, &format!("{step}/qos1"))
         .unless((!tells).then_some(untold))
     };
@@ -160,5 +180,17 @@ fn each_told(step: String, qos: u8, packet: PacketType) -> Expect {
         }
         let last = view.to_module(packet).last().map_or(0, |p| p.at);
         Err(Unmet::at(format!("{came} for {due} {packet}"), last))
+    })
+}
+
+/// As many packets as commands that were answered with success.
+fn each_sent(step: String, answer: PacketType) -> Expect {
+    let packet = if answer == PubAck { Publish } else { PacketType::Subscribe };
+    Expect::new(format!("a {packet} for each command that was answered"), move |view: &View<'_>| {
+        let all = told(view, &step);
+        let taken = all.iter().filter(|told| told.outcome.answer.is_some() && told.outcome.failure.is_none());
+        let again = |p: &&WirePacket| p.packet.as_publish().is_some_and(|publish| publish.dup);
+        let (taken, came) = (taken.count(), view.from_module(packet).filter(|p| !again(p)).count());
+        if came >= taken { Ok(()) } else { Err(Unmet::missing(format!("{came} for {taken}"))) }
     })
 }

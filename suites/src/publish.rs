@@ -30,10 +30,11 @@ fn spelled(cx: &Context<'_>) -> impl Iterator<Item = Case> {
     })
 }
 
-/// Payloads that make the remaining length of a PUBLISH of QoS 1 126 to 129: from 128 on it takes two bytes (2.2.3).
-fn about_two_bytes(topic: &str) -> [Vec<u8>; 4] {
+/// Payloads that make the remaining length of a PUBLISH of QoS 1 126 to 129: from 128 on it takes two bytes (2.2.3); and such whose
+/// first byte counts nothing.
+fn about_two_bytes(topic: &str) -> [Vec<u8>; 5] {
     let head = 2 + topic.len() + 2;
-    [126, 127, 128, 129].map(|remaining: usize| letters(remaining.saturating_sub(head)))
+    [126, 127, 128, 129, 256].map(|remaining: usize| letters(remaining.saturating_sub(head)))
 }
 
 /// Where no document promises payloads of that length they may be refused, but not sent as packets that are none.

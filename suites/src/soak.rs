@@ -4,7 +4,7 @@
 //! few enough for a real module's line.
 
 use atspec_model::{
-    case::{Await, Case, Context, Step},
+    case::{Await, Case, Context, Op, Step},
     mqtt::PacketType,
 };
 
@@ -42,6 +42,11 @@ fn numbered(n: usize) -> String {
     format!("number-{n}-of-{MANY}-abcdefghijklmnop")
 }
 
+/// Every fifth is one that the broker keeps.
+fn retained(op: Op, n: usize) -> Op {
+    op.with("retain", if n % 5 == 0 { "1" } else { "0" })
+}
+
 fn sent_many(cx: &Context<'_>) -> Case {
     let all = || (1..=MANY).map(|n| (of_many(cx, "out", n), numbered(n)));
     case(
@@ -49,9 +54,17 @@ fn sent_many(cx: &Context<'_>) -> Case {
         "two hundred and fifty publications of QoS 0 in a row arrive, each whole, once, and in order",
         &["MQTT-4.3.1-1"],
     )
-    .steps(then(connected(cx), all().map(|(t, text)| Check(send(cx, &t, 0, text)))))
+    .steps(then(
+        connected(cx),
+        all().zip(1..).map(|((t, text), n)| Check(retained(send(cx, &t, 0, text), n))),
+    ))
     .steps([Wait(Await::FromModule(PacketType::Publish, MANY)), Quiet, Probe])
-    .expect([publications(all().map(|(t, text)| sent(&t, 0, text)).collect()), line_ends().should()])
+    .expect([
+        publications(
+            all().zip(1..).map(|((t, text), n)| Sent { retain: n % 5 == 0, ..sent(&t, 0, text) }).collect(),
+        ),
+        line_ends().should(),
+    ])
 }
 
 fn subscribed_after_many(cx: &Context<'_>) -> Case {

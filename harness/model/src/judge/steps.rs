@@ -242,7 +242,8 @@ fn nothing_sent(op: &Op, seen: &StepView, view: &View<'_>) -> Option<Finding> {
     Some(Finding::new(Verdict::Fail, expected, packet.packet.to_string()).at(packet.at))
 }
 
-/// V.250 5.7.1 has a final result code for every command line; no vendor document says what a refusal looks like, so silence warns.
+/// V.250 5.7.1 has a final result code for every command line: whatever a refusal looks like, the host waits for one. Where the
+/// document prints no reply of the command, silence warns.
 fn some_answer(seen: &StepView, view: &View<'_>) -> Option<Finding> {
     let told = seen.dialogues.iter().find(|t| !t.outcome.answered() && t.outcome.failure.is_none())?;
     let probed = seen.probes.iter().map(|probe| probe.asked).find(|at| *at > told.asked).unwrap_or(seen.end);
@@ -257,7 +258,8 @@ fn some_answer(seen: &StepView, view: &View<'_>) -> Option<Finding> {
         return Some(Finding::new(Verdict::Fail, expected, observed).citing(&told.cites).at(*at));
     }
     let expected = format!("a final result code for `{}`", text::shortened(&told.line, 80));
-    let finding = Finding::new(Verdict::Warning, expected, "no answer at all");
+    let verdict = if told.known == Known::Full { Verdict::Fail } else { Verdict::Warning };
+    let finding = Finding::new(verdict, expected, "no answer at all");
     Some(finding.citing(&told.cites).at(told.asked))
 }
 
@@ -329,8 +331,9 @@ fn cause(op: &Op, seen: &StepView, view: &View<'_>, hidden: bool) -> Option<Find
             )
         }
         ("subscribe", _) => {
+            // One filter was asked for: its code is the first, whatever a broken SUBACK has behind it.
             let granted =
-                |body: &Body| matches!(body, Body::SubAck(ack) if ack.codes.iter().all(|&c| c <= 2));
+                |body: &Body| matches!(body, Body::SubAck(ack) if ack.codes.first().is_some_and(|&c| c <= 2));
             (
                 "granting SUBACK",
                 view.to_module(PacketType::SubAck).any(|p| between(p.at) && granted(&p.packet.body)),
