@@ -25,6 +25,10 @@ fn unasked(cx: &Context<'_>) -> Vec<Case> {
     let one = |qos: u8, id: u16| message(&t, qos, id, "for nobody");
     let qos2 = || then(connected(cx), [unheard(PubRec), unheard(PubComp)]);
     let answered = |kind: PacketType, n: usize| Wait(Await::FromModule(kind, n));
+    let long = |topic: usize, payload: usize, id: u16| {
+        let letters = |len: usize| String::from_utf8(letters(len)).unwrap_or_default();
+        message(&format!("{t}{}", letters(topic.saturating_sub(t.len()))), 1, id, &letters(payload))
+    };
     vec![
         case(
             "inbound/unsubscribed-qos1",
@@ -40,6 +44,7 @@ fn unasked(cx: &Context<'_>) -> Vec<Case> {
             &["MQTT-4.5.0-2", "MQTT-3.3.4-1", "MQTT-4.3.3-2", "MQTT-2.3.1-6"],
         )
         .steps(then(qos2(), [inject(raw(one(2, 78))), answered(PubRec, 1)]))
+        .steps([inject(raw_again(one(2, 78))), answered(PubRec, 2)])
         .steps([
             inject(raw_pubrel(78)),
             answered(PubComp, 1),
@@ -47,7 +52,20 @@ fn unasked(cx: &Context<'_>) -> Vec<Case> {
             answered(PubComp, 2),
             Quiet,
         ])
-        .expect([answers(PubRec, &[78]), answers(PubComp, &[78, 78])]),
+        .expect([answers(PubRec, &[78, 78]), answers(PubComp, &[78, 78])]),
+        case(
+            "inbound/unsubscribed-long",
+            "long messages on long topics never subscribed to are acknowledged",
+            &["MQTT-4.5.0-2", "MQTT-3.3.4-1", "MQTT-4.3.2-2"],
+        )
+        .steps(connected(cx))
+        .steps(
+            [(64, 50), (128, 200), (200, 300)].into_iter().zip(1..).flat_map(|((topic, payload), n)| {
+                [inject(raw(long(topic, payload, 90))), answered(PubAck, n)]
+            }),
+        )
+        .steps([Quiet])
+        .expect([answers(PubAck, &[90, 90, 90])]),
         case(
             "inbound/ids",
             "acknowledgements bear the ids of the broker, also 65535, 1 behind it, and one used again",

@@ -95,6 +95,7 @@ pub(crate) fn cases(cx: &Context<'_>) -> Vec<Case> {
     .into_iter()
     .chain([for_long(cx), after_traffic(cx), while_pending(cx), while_data_are_missing(cx)])
     .chain(own(cx))
+    .chain(own_inbound(cx))
     .collect()
 }
 
@@ -172,6 +173,24 @@ fn pinged_if_due() -> Expect {
         let ended =
             view.connections.iter().any(|c| c.spoke && c.closed.iter().any(|(_, by, _)| *by == Side::Module));
         if due && !pinged && !ended { Err(Unmet::missing("none")) } else { Ok(()) }
+    })
+}
+
+/// The same while messages arrive.
+fn own_inbound(cx: &Context<'_>) -> Option<Case> {
+    let t = topic(cx, "in");
+    (!takes(cx, "keepalive")).then(|| {
+        let pause = OWN / 9;
+        let arrivals = (1..=9)
+            .flat_map(|n| [Idle { seconds: pause }, other_publishes(&t, 0, format!("inbound {n}"))])
+            .chain([Quiet]);
+        case(
+            "keepalive/own-inbound",
+            "messages that arrive do not replace what the module's own CONNECT makes it send",
+            &["MQTT-3.1.2-23"],
+        )
+        .steps(then(subscribed(cx, &t, 0), arrivals))
+        .expect([pinged_if_due()])
     })
 }
 

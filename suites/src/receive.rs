@@ -123,6 +123,7 @@ fn payloads(cx: &Context<'_>) -> Vec<Case> {
             "quotes, commas and backslashes are printed as they are",
             b"\"a\",\"b\\22\",,\\",
         ),
+        whole(cx, "nul-inside", "a NUL within a payload does not end it", b"before \0behind it"),
         whole(cx, "quote-inside", "a quote within a payload does not end it", b"before \"behind it"),
         whole(
             cx,

@@ -1,14 +1,18 @@
 //! Automatic reconnecting: off, on, and ended by command.
 
 use atspec_model::{
-    case::{Await, Case, Context, Expect, Unmet},
+    case::{Await, Case, Context, Expect, Op, Unmet},
     judge::View,
     mqtt::PacketType,
     partner::Command,
     timeline::Close,
 };
 
-use crate::{told::*, words::*};
+use crate::{
+    status::{State, told_states},
+    told::*,
+    words::*,
+};
 
 /// Seconds within which a module reconnects, or does not; no document has a time.
 const SECONDS: u32 = 60;
@@ -48,6 +52,12 @@ pub(crate) fn cases(cx: &Context<'_>) -> Vec<Case> {
             ])
             .steps([Try(disconnect())])
             .expect([publications(vec![sent(&t, 1, "back-again")])]),
+        case("reconnect/state", "a connection that the module made again by itself is told as one", &[])
+            .steps(then(lost("1"), back()))
+            .steps([Wait(Await::ToModule(PacketType::ConnAck, 2)), Quiet, Check(Op::new("status"))])
+            .steps([Try(disconnect())])
+            .expect([told_states(vec![State::Connected])])
+            .like(cx, "status/connected"),
         case("reconnect/ended", "the commanded end is the end of reconnecting too", &[])
             .should()
             .steps(then(then(online("1"), ended(cx)), [watch()]))

@@ -18,7 +18,7 @@ const NOTICE: u32 = 5;
 
 /// A state of the connection, as firmly as the documents have it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
+pub(crate) enum State {
     /// No connection.
     Closed,
     /// TCP without MQTT.
@@ -74,6 +74,15 @@ fn states(cx: &Context<'_>) -> Vec<Case> {
         )
         .steps(refused(5))
         .expect([told_states(vec![State::NotConnected])]),
+        case("status/refused-any", "after none of the refusals the state is that of an MQTT connection", &[])
+            .steps((1..=4).flat_map(|code| {
+                let once =
+                    Broker(Command::Rule(Rule::to_module(PacketType::ConnAck, Action::Code(code)).once()));
+                let attempt = [once, NoSuccess(session(cx).connect()), Quiet, Check(status())];
+                then(then(opened(cx), attempt), hung_up(cx))
+            }))
+            .expect([told_states(vec![State::NotConnected; 4])])
+            .like(cx, "status/refused"),
         case("status/no-connack", "before CONNACK the state is not that of an MQTT connection", &[])
             .steps(then(
                 opened(cx),
@@ -175,7 +184,7 @@ fn is(view: &View<'_>, word: &[u8], wanted: State) -> bool {
 }
 
 /// The answers, one after the other.
-fn told_states(wanted: Vec<State>) -> Expect {
+pub(crate) fn told_states(wanted: Vec<State>) -> Expect {
     let words: Vec<&str> = wanted
         .iter()
         .map(|state| match state {

@@ -5,6 +5,7 @@ use atspec_model::{
     case::{Case, Context, Expect, Op, Step, Unmet},
     judge::View,
     mqtt::PacketType,
+    partner::{Action, Command, Rule},
     text,
 };
 
@@ -20,6 +21,7 @@ pub(crate) fn cases(cx: &Context<'_>) -> Vec<Case> {
         then(both, settled(cx, "subscribe", PacketType::SubAck, 2))
     };
     let list = || Check(Op::new("subscriptions"));
+    let refused = Rule::to_module(PacketType::SubAck, Action::Code(0x80)).once();
     vec![
         case("subscriptions/listed", "every subscription is listed, with the QoS that was asked for", &[])
             .steps(then(made(), [list()]))
@@ -29,6 +31,12 @@ pub(crate) fn cases(cx: &Context<'_>) -> Vec<Case> {
             .steps(then(made(), gone(cx, &one)))
             .steps([list()])
             .expect([not_listed(&one), listed(&two, 1)]),
+        case("subscriptions/refused", "a subscription that the broker refused is not listed", &[])
+            .steps(then(connected(cx), [Do(subscribe(&one, 0))]))
+            .steps(settled(cx, "subscribe", PacketType::SubAck, 1))
+            .steps([Broker(Command::Rule(refused)), Try(subscribe(&two, 1)), Quiet, list()])
+            .expect([listed(&one, 0), not_listed(&two)])
+            .like(cx, "subscriptions/listed"),
         case(
             "subscriptions/new-session",
             "a clean session does not list the subscriptions of the one before",

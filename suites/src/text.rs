@@ -21,7 +21,7 @@ pub(crate) fn cases(cx: &Context<'_>) -> Vec<Case> {
     let mut cases = connecting(cx);
     cases.extend(topics(cx));
     cases.extend([printed_with_bom(cx), payload(cx), will_message(cx)]);
-    cases.extend(separators(cx));
+    cases.extend(SEPARATORS.into_iter().flat_map(|(name, text)| separators(cx, name, text)));
     cases
 }
 
@@ -270,15 +270,15 @@ fn will_message(cx: &Context<'_>) -> Case {
     .like(cx, "will/qos1-retain1")
 }
 
-/// What ends an argument without quotes, and belongs to one in quotes.
-const SEPARATORS: &str = "a,b c=d;e";
+/// What ends an argument without quotes, and belongs to one in quotes: blanks, and what no document may say how to write.
+const SEPARATORS: [(&str, &str); 2] = [("blanks", "a b c"), ("separators", "a,b c=d;e")];
 
 /// Arguments in quotes with separators in them. No document says which characters a client id or a name may have, so they may be
 /// refused; what is taken is whole.
-fn separators(cx: &Context<'_>) -> Vec<Case> {
+fn separators(cx: &Context<'_>, called: &str, separators: &'static str) -> Vec<Case> {
     let b = cx.bindings;
     // As long as the others: a document may have a maximum.
-    let ended = |text: &str| format!("{}{SEPARATORS}", text.get(SEPARATORS.len()..).unwrap_or_default());
+    let ended = |text: &str| format!("{}{separators}", text.get(separators.len()..).unwrap_or_default());
     let field = |name: &'static str, s: Session<'_>, value: String, of: fn(&Connect) -> Option<&[u8]>| {
         let spelling = ["configure", "connect"].into_iter().find_map(|step| quoting(cx, step, name));
         let s = s.choosing(name, &value);
@@ -287,8 +287,8 @@ fn separators(cx: &Context<'_>) -> Vec<Case> {
             Case {
                 anonymous: true,
                 ..case(
-                    &format!("text/separators-{name}"),
-                    &format!("separators in a quoted `{name}` belong to it, or it is refused"),
+                    &format!("text/{called}-{name}"),
+                    &format!("{called} in a quoted `{name}` belong to it, or it is refused"),
                     &[],
                 )
             }
@@ -301,12 +301,12 @@ fn separators(cx: &Context<'_>) -> Vec<Case> {
         })
     };
     let will = || session(cx).with("will_flag", "1").will(&topic(cx, "will"), 1, false);
-    let in_topic = topic(cx, SEPARATORS);
+    let in_topic = topic(cx, separators);
     let named = |step: &'static str, kind: PacketType, op: Op, before: Option<Step>| {
         only_if(quoted(cx, step, "topic"), || {
             case(
-                &format!("text/separators-{step}"),
-                &format!("separators in a quoted topic stand in {kind}, or it is refused"),
+                &format!("text/{called}-{step}"),
+                &format!("{called} in a quoted topic stand in {kind}, or it is refused"),
                 &[],
             )
             .steps(then(connected(cx), before))
@@ -322,7 +322,7 @@ fn separators(cx: &Context<'_>) -> Vec<Case> {
         field("will_topic", will(), ended(&topic(cx, "will")), |c| {
             c.will.as_ref().map(|w| w.topic.as_bytes())
         }),
-        field("will_message", will(), SEPARATORS.to_owned(), |c| {
+        field("will_message", will(), separators.to_owned(), |c| {
             c.will.as_ref().map(|w| w.message.as_slice())
         }),
         named("publish", PacketType::Publish, publish(&in_topic, 1, "beyond"), None),

@@ -33,6 +33,12 @@ const FLOOD: usize = 4 * 1024 * 1024;
 /// The longest pause within one answer of the module: leftovers of a former dialogue are waited out for that at least.
 const LULL: Duration = Duration::from_millis(20);
 
+/// Questions about the network, and the states in which there is one: at home or roaming (3GPP TS 27.007, 7.2), attached (10.1.9).
+const NETWORK: [(&str, &[&[u8]]); 2] = [("registration", &[b"1", b"5"]), ("attachment", &[b"1"])];
+
+/// How long a network is waited for, in ms of the document.
+const NETWORK_MS: u64 = 60_000;
+
 /// A pause inside what is written: longer than any gap that a USB adapter makes, shorter than any patience.
 const PAUSE: Duration = Duration::from_millis(30);
 
@@ -603,22 +609,38 @@ impl<'p> Driver<'p> {
         self.wait_until(until, |_| false).await.map(|_| ())
     }
 
-    /// `false` where it did not come: what follows would only wait in vain again.
+    /// `false` where it did not come: what follows would only wait in vain again. Of many, each has the whole time: a module may
+    /// send slowly what it was told fast.
     async fn wait_for(&mut self, what: Await) -> Result<bool, Stop> {
         let limit = self.profile.time.result;
-        let came = self.wait(limit, |d| d.has_seen(what)).await?;
-        if !came {
-            self.recorder.push(What::Silence { awaited: what.to_string(), waited_ms: limit });
+        let mut before = self.counted(what);
+        while !self.has_seen(what) {
+            let more = |d: &Self| d.has_seen(what) || d.counted(what) > before;
+            if !self.wait(limit, more).await? {
+                self.recorder.push(What::Silence { awaited: what.to_string(), waited_ms: limit });
+                return Ok(false);
+            }
+            before = self.counted(what);
         }
-        Ok(came)
+        Ok(true)
+    }
+
+    /// How many have come of what can be counted.
+    fn counted(&self, what: Await) -> usize {
+        match what {
+            Await::FromModule(kind, _) => self.live.count(Side::Module, kind),
+            Await::OnNewest(kind, _) => self.live.count_on_newest(Side::Module, kind),
+            Await::ToModule(kind, _) => self.live.count(Side::Broker, kind),
+            Await::Messages(_) => self.told(),
+            Await::Closed | Await::ClosedOrAcknowledged(_) => 0,
+        }
     }
 
     fn has_seen(&self, what: Await) -> bool {
         match what {
-            Await::FromModule(kind, n) => self.live.count(Side::Module, kind) >= n,
-            Await::OnNewest(kind, n) => self.live.count_on_newest(Side::Module, kind) >= n,
-            Await::ToModule(kind, n) => self.live.count(Side::Broker, kind) >= n,
-            Await::Messages(n) => self.told() >= n,
+            Await::FromModule(_, n) | Await::OnNewest(_, n) | Await::ToModule(_, n) | Await::Messages(n) => {
+                self.counted(what) >= n
+            }
             Await::Closed => !self.live.connected(),
             Await::ClosedOrAcknowledged(id) => self.live.acknowledged(id) || !self.live.connected(),
         }
@@ -757,7 +779,8 @@ impl<'p> Driver<'p> {
 
     // ---- between cases ------------------------------------------------------------------------------------------
 
-    /// Takes a fresh port: waits until it is quiet, sends the profile's bring-up commands, and asks whether it answers.
+    /// Takes a fresh port: waits until it is quiet, sends the profile's bring-up commands, and asks whether it answers. A module
+    /// that tells that it has no network yet gets the time to find one.
     pub async fn bring_up(&mut self) -> Result<bool, Stop> {
         self.begin();
         self.settle().await?;
@@ -766,11 +789,30 @@ impl<'p> Driver<'p> {
                 for line in &self.profile.bring_up {
                     self.recovery_line(line).await?;
                 }
+                for (step, ready) in NETWORK {
+                    self.wait_for_network(step, ready).await?;
+                }
                 return self.probe().await;
             }
             self.settle().await?;
         }
         Ok(false)
+    }
+
+    /// Asks until the state is one of these, as long as the module answers the question, at most a minute of the document; what
+    /// comes of a module without a network is for the cases to judge.
+    async fn wait_for_network(&mut self, step: &str, ready: &[&[u8]]) -> Result<(), Stop> {
+        let until = Instant::now() + Duration::from_micros(self.settings.deadline_us(NETWORK_MS));
+        while let Ok(spoken) = Op::new(step).exchanges(self.profile) {
+            let Some(one) = spoken.into_iter().next_back() else { break };
+            let outcome = self.ask(&one, Some(0), Purpose::Command, None).await?;
+            let state = outcome.info.iter().find_map(|found| found.values.get("state"));
+            if state.is_none_or(|state| ready.contains(&state.trim_ascii())) || Instant::now() >= until {
+                break;
+            }
+            self.watch(self.profile.time.quiet / 2).await?;
+        }
+        Ok(())
     }
 
     /// What the module has printed since the last beginning, for people: it tells a wrong baud rate from a dead line.

@@ -218,7 +218,7 @@ fn groups(source: &str) -> Vec<Vec<String>> {
 
 /// How firmly the number of arguments binds.
 fn counted(cx: &Context<'_>) -> Level {
-    if cx.profile.behaviour.arguments_counted { Level::Must } else { Level::Should }
+    if cx.profile.behaviour.format_errors { Level::Must } else { Level::Should }
 }
 
 /// A range that stands in the document binds; one that is only known from the family warns.

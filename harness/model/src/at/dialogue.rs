@@ -291,12 +291,15 @@ impl<'p> Dialogue<'p> {
             o.failure = heard();
             return true;
         }
-        if o.nothing.is_none() && says(&self.exchange.nothing).is_some() {
+        // V.250, 5.4.3: information comes before the final result code.
+        let informs = o.answer.is_none();
+        if o.nothing.is_none()
+            && (informs || self.exchange.nothing_ends)
+            && says(&self.exchange.nothing).is_some()
+        {
             o.nothing = heard();
             return true;
         }
-        // V.250, 5.4.3: information responses come before the final result code.
-        let informs = o.answer.is_none();
         if informs && self.exchange.lines.get(self.listed).and_then(|t| t.answers(line, &self.said)).is_some()
         {
             self.listed += 1;

@@ -34,16 +34,29 @@ pub fn formless(events: &[Event]) -> Vec<Told> {
             found.push((range, message));
         }
     }
-    let mut told = Vec::new();
+    let mut told: Vec<Told> = Vec::new();
     for (n, (range, message)) in found.iter().enumerate() {
+        let before = n.checked_sub(1).map_or(&[][..], |before| &found[before].1.payload);
+        let tail = tail_of(before, message, &printed[range.end..]);
         let next = found.get(n + 1).map_or(printed.len(), |(next, _)| next.start);
         let again = message.within(&printed, range.end..next).filter(|_| !message.again);
         for range in [Some(range.clone()), again].into_iter().flatten() {
-            let (topic, payload) = (message.topic.clone(), message.payload.clone());
+            let (topic, payload) = (message.topic.clone(), [&message.payload, tail].concat());
             told.push(Told { at: event_of(&places, range.end), topic, payload });
         }
     }
     told
+}
+
+/// So many bytes that go on with the message before are no chance.
+const TAIL: usize = 4;
+
+/// What is printed behind a message as the message before it had it at that place: firmware that prints out of one buffer shows
+/// the tail of a longer one.
+fn tail_of<'b>(before: &'b [u8], message: &Delivered, printed: &[u8]) -> &'b [u8] {
+    let rest = before.get(message.payload.len()..).unwrap_or_default();
+    let alike = rest.iter().zip(printed).take_while(|(a, b)| a == b).count();
+    if alike < TAIL || message.payload.is_empty() { &[] } else { &rest[..alike] }
 }
 
 /// A message of the broker.
@@ -161,6 +174,18 @@ mod tests {
         assert_eq!(once.len(), 2);
         let again = [delivery("early", false), delivery("early", true)];
         assert_eq!(formless(&[again.as_slice(), &twice()].concat()).len(), 1);
+    }
+
+    #[test]
+    fn the_tail_of_the_message_before_is_part_of_what_was_printed() {
+        let events = [
+            delivery("a-long-message", false),
+            print("a/b,a-long-message\r\n"),
+            delivery("short", false),
+            print("a/b,shortg-message\r\n"),
+        ];
+        let told = formless(&events);
+        assert_eq!(told[1].payload, b"shortg-message");
     }
 
     #[test]

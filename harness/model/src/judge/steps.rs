@@ -242,8 +242,7 @@ fn nothing_sent(op: &Op, seen: &StepView, view: &View<'_>) -> Option<Finding> {
     Some(Finding::new(Verdict::Fail, expected, packet.packet.to_string()).at(packet.at))
 }
 
-/// V.250 5.7.1 has a final result code for every command line: whatever a refusal looks like, the host waits for one. Where the
-/// document prints no reply of the command, silence warns.
+/// V.250 5.7.1 has a final result code for every command line. Where no document says what a refusal looks like, silence warns.
 fn some_answer(seen: &StepView, view: &View<'_>) -> Option<Finding> {
     let told = seen.dialogues.iter().find(|t| !t.outcome.answered() && t.outcome.failure.is_none())?;
     let probed = seen.probes.iter().map(|probe| probe.asked).find(|at| *at > told.asked).unwrap_or(seen.end);
@@ -258,7 +257,7 @@ fn some_answer(seen: &StepView, view: &View<'_>) -> Option<Finding> {
         return Some(Finding::new(Verdict::Fail, expected, observed).citing(&told.cites).at(*at));
     }
     let expected = format!("a final result code for `{}`", text::shortened(&told.line, 80));
-    let verdict = if told.known == Known::Full { Verdict::Fail } else { Verdict::Warning };
+    let verdict = if view.profile.behaviour.format_errors { Verdict::Fail } else { Verdict::Warning };
     let finding = Finding::new(verdict, expected, "no answer at all");
     Some(finding.citing(&told.cites).at(told.asked))
 }

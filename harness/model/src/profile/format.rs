@@ -345,9 +345,9 @@ pub const BEHAVIOUR: TableFormat = TableFormat {
             "false",
         ),
         may(
-            "arguments_counted",
-            "arguments_counted = true",
-            "whether a wrong number of arguments is refused for certain",
+            "format_errors",
+            "format_errors = true",
+            "whether a command of a wrong form is refused for certain, and told so",
             "false",
         ),
         may("command_max", "command_max = 256", "longest command line with its end, in bytes", "unknown"),

@@ -285,8 +285,9 @@ pub struct Behaviour {
     pub mqtt31: bool,
     /// Whether there is only one connection at a time.
     pub single_connection: bool,
-    /// Whether the document says that a wrong number of arguments is refused; where not, that is only likely.
-    pub arguments_counted: bool,
+    /// Whether the document has a reply for commands of a wrong form: a wrong number of arguments is refused then, and never in
+    /// silence. Where it has none, either is only likely.
+    pub format_errors: bool,
     /// Longest command line with its end, in bytes.
     pub command_max: Option<usize>,
     /// Seconds after which the module closes a TCP connection on which no CONNECT was commanded.

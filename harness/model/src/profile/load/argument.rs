@@ -96,7 +96,7 @@ pub(super) fn behaviour(top: &mut Table<'_>, notes: &mut Notes<'_>) -> (Behaviou
     let mqtt31 = table.flag("mqtt31", notes).unwrap_or_default();
     let receive_topic_max = table.at_least(1, "receive_topic_max", notes);
     let single_connection = table.flag("single_connection", notes).unwrap_or_default();
-    let arguments_counted = table.flag("arguments_counted", notes).unwrap_or_default();
+    let format_errors = table.flag("format_errors", notes).unwrap_or_default();
     let command_max = table.at_least(16, "command_max", notes);
     let connect_within = table.at_least(1, "connect_within", notes);
     let keepalive_zero = table.at_least(1, "keepalive_zero", notes);
@@ -112,7 +112,7 @@ pub(super) fn behaviour(top: &mut Table<'_>, notes: &mut Notes<'_>) -> (Behaviou
         receive_topic_max,
         mqtt31,
         single_connection,
-        arguments_counted,
+        format_errors,
         command_max,
         connect_within,
         keepalive_zero,
