@@ -24,7 +24,7 @@ pub(crate) fn cases(cx: &Context<'_>) -> Vec<Case> {
             [max - 1, max].map(|len| arrives(cx, "publish-payload", len, publish(&t, 1, letters(len)))),
         );
         cases.extend([0, 2].map(|qos| with_qos(cx, "publish-payload", max, publish(&t, qos, letters(max)))));
-        cases.push(beyond(cx, "publish-payload", max + 1, publish(&t, 1, letters(max + 1))));
+        cases.push(beyond(cx, "publish-payload", max + 1, publish(&t, 0, letters(max + 1))));
     }
     if let Some(argument @ &Argument { range: Some((min, max)), .. }) =
         cx.profile.argument("publish-data", "len")

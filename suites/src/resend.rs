@@ -58,6 +58,16 @@ fn completed(cx: &Context<'_>) -> Vec<Case> {
     vec![
         of(1, PubAck, &["MQTT-4.3.2-1", "MQTT-4.4.0-1", "MQTT-3.3.1-1"]),
         of(2, PubComp, &["MQTT-4.3.3-1", "MQTT-4.4.0-1", "MQTT-3.3.1-1"]),
+        case(
+            "resend/until-acknowledged",
+            "a publication that was sent again in vain is sent again on the connection after it",
+            &["MQTT-4.4.0-1", "MQTT-3.3.1-1", "MQTT-2.3.1-3"],
+        )
+        .steps(then(kept(cx), [withhold(PubAck), NoSuccess(send(cx, &t, 1, "sent three times"))]))
+        .steps(then(vec![Broker(Command::Close(Close::Rst)), Wait(Await::Closed)], reconnected(cx, false)))
+        .steps([Wait(Await::OnNewest(Publish, 1)), Quiet])
+        .steps(then(lose(cx, false), [Wait(Await::OnNewest(Publish, 1))]))
+        .expect([sent_again(Publish), on_each_connection(3)]),
         case("resend/long", "a long publication is sent again whole", &["MQTT-4.4.0-1", "MQTT-3.3.1-1"])
             .steps(then(kept(cx), cut(longest(cx, &t))))
             .steps(then(reconnected(cx, false), [Wait(Await::ToModule(PubAck, 1)), Quiet]))
@@ -87,6 +97,18 @@ fn completed(cx: &Context<'_>) -> Vec<Case> {
         .steps([Idle { seconds: 5 }])
         .expect([what_was_owed_again()]),
     ]
+}
+
+/// A PUBLISH on each of so many connections.
+fn on_each_connection(wanted: usize) -> Expect {
+    Expect::new(format!("the PUBLISH on each of {wanted} connections"), move |view: &View<'_>| {
+        let conns: Vec<u32> = view.from_module(PacketType::Connect).map(|p| p.conn).collect();
+        let sent = |conn: &&u32| view.from_module(Publish).any(|p| p.conn == **conn);
+        match conns.iter().filter(sent).count() {
+            n if n >= wanted => Ok(()),
+            n => Err(Unmet::missing(format!("on {n} of {}", conns.len()))),
+        }
+    })
 }
 
 /// A publication longer than small buffers are, as far as the document promises one.

@@ -36,6 +36,9 @@ pub(crate) fn lose(cx: &Context<'_>, clean: bool) -> Vec<Step> {
 
 fn resending(cx: &Context<'_>) -> Vec<Case> {
     let t = topic(cx, "out");
+    // Where no command clears a lost connection away, no document promises that the next attempt works.
+    let clears = has(cx, "close") || has(cx, "disconnect");
+    let back = if clears { session(cx).checked() } else { connected(cx) };
     let lost = |packet: PacketType, qos: u8| {
         then(
             connected_with(cx, false, KEEP_ALIVE),
@@ -109,7 +112,8 @@ fn resending(cx: &Context<'_>) -> Vec<Case> {
             ])),
         case("session/usable-after-loss", "after a lost connection the module connects again and works", &[])
             .steps(then(connected(cx), [Broker(Command::Close(Close::Fin)), Wait(Await::Closed)]))
-            .steps(then(reconnected(cx, true), [Check(send(cx, &t, 1, "back again"))]))
+            .steps(then(hung_up(cx), back))
+            .steps([Check(send(cx, &t, 1, "back again"))])
             .expect([publications(vec![sent(&t, 1, "back again")])]),
     ]
 }

@@ -416,6 +416,20 @@ mod tests {
     }
 
     #[test]
+    fn information_comes_before_the_final_result_code() {
+        let exchange = Exchange {
+            info: lines(&["+X: {state}"]),
+            nothing_ends: false,
+            result: Default::default(),
+            ..exchange()
+        };
+        assert_eq!(hear(&exchange, &["+X: 1", "OK"]).0.info.len(), 1);
+        assert_eq!(hear(&exchange, &["OK", "+X: 1"]).0.info.len(), 0);
+        assert!(hear(&exchange, &["ALREADY", "OK"]).0.nothing.is_some());
+        assert!(hear(&exchange, &["OK", "ALREADY"]).0.nothing.is_none());
+    }
+
+    #[test]
     fn listed_lines_come_all_and_in_order() {
         let exchange = Exchange { lines: lines(&["one", "two"]), result: Default::default(), ..exchange() };
         let missing = |said: &[&str]| {

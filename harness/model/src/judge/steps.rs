@@ -329,15 +329,10 @@ fn cause(op: &Op, seen: &StepView, view: &View<'_>, hidden: bool) -> Option<Find
                 view.to_module(PacketType::ConnAck).any(|p| between(p.at) && accepted(&p.packet.body)),
             )
         }
-        ("subscribe", _) => {
-            // One filter was asked for: its code is the first, whatever a broken SUBACK has behind it.
-            let granted =
-                |body: &Body| matches!(body, Body::SubAck(ack) if ack.codes.first().is_some_and(|&c| c <= 2));
-            (
-                "granting SUBACK",
-                view.to_module(PacketType::SubAck).any(|p| between(p.at) && granted(&p.packet.body)),
-            )
-        }
+        ("subscribe", _) => (
+            "granting SUBACK",
+            view.to_module(PacketType::SubAck).any(|p| between(p.at) && is_granted(&p.packet.body)),
+        ),
         (step, qos) => {
             let kind = acknowledgement(step, qos)?;
             (kind.name(), view.to_module(kind).any(|p| between(p.at)))
@@ -349,6 +344,11 @@ fn cause(op: &Op, seen: &StepView, view: &View<'_>, hidden: bool) -> Option<Find
     let expected = format!("no {} without {needed}", show(claim));
     let observed = format!("{} although there was no {needed}{}", show(claim), strangers(view));
     Some(Finding::new(Verdict::Fail, expected, observed).citing(&told.cites).at(at))
+}
+
+/// A SUBACK that grants. One filter was asked for: its code is the first, whatever a broken SUBACK has behind it.
+fn is_granted(body: &Body) -> bool {
+    matches!(body, Body::SubAck(ack) if ack.codes.first().is_some_and(|&code| code <= 2))
 }
 
 /// What may explain a connection that is not there.
@@ -371,4 +371,17 @@ fn said(outcome: &Outcome) -> String {
 /// ms as seconds for people.
 pub(super) fn seconds(ms: u64) -> String {
     format!("{}.{:03}", ms / 1000, ms % 1000).trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mqtt::SubAck;
+
+    #[test]
+    fn the_first_code_of_a_suback_is_that_of_the_filter() {
+        let is = |codes: &[u8]| is_granted(&Body::SubAck(SubAck { id: 1, codes: codes.to_vec() }));
+        assert!(is(&[1]) && is(&[1, 0x80]));
+        assert!(!is(&[0x80]) && !is(&[0x80, 1]) && !is(&[]));
+    }
 }
