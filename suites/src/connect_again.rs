@@ -71,18 +71,19 @@ pub(crate) fn whole(cx: &Context<'_>) -> Expect {
                     })
                 };
                 if c.username.as_ref().map(|u| u.as_bytes()) != Some(user.as_bytes()) {
-                    return Some("user name");
+                    return Some(("user name", "username"));
                 }
                 if c.password.as_deref() != Some(password.as_bytes()) {
-                    return Some("password");
+                    return Some(("password", "password"));
                 }
-                will.as_ref().filter(|topic| !is_will(topic)).map(|_| "will")
+                will.as_ref().filter(|topic| !is_will(topic)).map(|_| ("will", "will"))
             };
             let connects =
                 view.from_module(PacketType::Connect).filter_map(|p| Some((p, p.packet.as_connect()?)));
             match connects.into_iter().find_map(|(p, c)| Some((p, lacks(c)?))) {
-                Some((p, what)) => {
-                    Err(Unmet::at(format!("the {what} is missing or another: {}", p.packet), p.at))
+                Some((p, (what, field))) => {
+                    let observed = format!("the {what} is missing or another: {}", p.packet);
+                    Err(Unmet::at(observed, p.at).besides(clauses_of_field(view.profile, field)))
                 }
                 None => Ok(()),
             }

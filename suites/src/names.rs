@@ -117,7 +117,7 @@ fn as_given(topic: &str) -> Expect {
         let mut seen =
             view.from_module(PacketType::Publish).filter_map(|p| Some((p, p.packet.as_publish()?)));
         match seen.find(|(_, publish)| !wanted.is(publish)) {
-            Some((packet, _)) => Err(Unmet::at(packet.packet.to_string(), packet.at)),
+            Some((packet, publish)) => Err(wanted.unmet(view, packet, publish)),
             None => Ok(()),
         }
     })

@@ -1,7 +1,7 @@
 //! Publications whose payload stands in the command.
 
 use atspec_model::{
-    case::{Await, Case, Context, Expect, Unmet},
+    case::{Await, Case, Context, Expect},
     mqtt::{Body, PacketType},
     partner::{Action, Command, Rule},
     text,
@@ -85,8 +85,9 @@ fn empty(cx: &Context<'_>) -> Case {
         let mut left = wanted.iter();
         let seen = view.from_module(PacketType::Publish).filter_map(|p| Some((p, p.packet.as_publish()?)));
         for (packet, publish) in seen.filter(|(_, publish)| !publish.dup) {
+            let next = left.as_slice().first().unwrap_or(&wanted[0]);
             if !left.any(|one| one.is(publish)) {
-                return Err(Unmet::at(packet.packet.to_string(), packet.at));
+                return Err(next.unmet(view, packet, publish));
             }
         }
         Ok(())

@@ -32,7 +32,10 @@ pub(crate) fn cases(cx: &Context<'_>) -> Vec<Case> {
                     },
                 ),
                 own_credentials(cx),
-            ]),
+            ])
+            // What a document says of a will it says of every QoS.
+            .like(cx, if (qos, retain) == (2, true) { "will/qos1-retain1" } else { "" })
+            .like(cx, if (qos, retain) == (2, true) { "will/qos2-retain0" } else { "" }),
         );
     }
     cases.extend([

@@ -507,6 +507,37 @@ fn displaced<W, S>(here: usize, wanted: &[W], seen: &[S], is: impl Fn(&W, &S) ->
     })
 }
 
+/// The clauses of a document about a field of CONNECT: those of the commands' argument, and of the cases that are about it.
+pub(crate) fn clauses_of_field(profile: &Profile, field: &str) -> Vec<String> {
+    let cases: &[&str] = match field {
+        "client" => &["connect/client-id", "limits/client-1", "limits/client-23"],
+        "username" | "password" => &["connect/credentials", "connect/client-id-only"],
+        "clean" => &["connect/clean-session-0", "connect/clean-session-1"],
+        "keepalive" => &["connect/keep-alive-60", "connect/keep-alive-600"],
+        _ => &["will/qos0-retain0", "will/qos1-retain1", "will/qos2-retain0"],
+    };
+    let arguments: &[&str] = match field {
+        "clean" => &["clean", "disable_clean"],
+        "will" => &["will_flag", "will_qos", "will_retain", "will_topic", "will_message"],
+        _ => &[field],
+    };
+    let of_arguments = arguments
+        .iter()
+        .flat_map(|name| SESSION.iter().filter_map(move |step| profile.argument(step, name)))
+        .flat_map(|argument| &argument.cites);
+    let of_cases = cases.iter().filter_map(|case| profile.cites.get(*case)).flatten();
+    let statements: &[&str] = match field {
+        "client" => &["MQTT-3.1.3-3", "MQTT-3.1.3-4"],
+        "username" => &["MQTT-3.1.2-18", "MQTT-3.1.2-19", "MQTT-3.1.3-11"],
+        "password" => &["MQTT-3.1.2-20", "MQTT-3.1.2-21"],
+        "clean" => &["MQTT-3.1.2-4", "MQTT-3.1.2-6"],
+        "will" => &["MQTT-3.1.2-9", "MQTT-3.1.2-11", "MQTT-3.1.3-1", "MQTT-3.1.3-10"],
+        _ => &[],
+    };
+    let statements = statements.iter().map(|id| (*id).to_owned());
+    of_arguments.chain(of_cases).cloned().chain(statements).collect()
+}
+
 /// The module's last CONNECT has this.
 pub(crate) fn connect_has(what: &str, has: impl Fn(&Connect) -> bool + Send + Sync + 'static) -> Expect {
     Expect::new(format!("CONNECT with {what}"), move |view| {
@@ -555,6 +586,13 @@ impl Sent {
     /// Whether a PUBLISH is this one.
     pub(crate) fn is(&self, seen: &Publish) -> bool {
         self.differs(seen).is_none()
+    }
+
+    /// What is to be told of a PUBLISH that is not this one: what differs, and the clauses of the argument it comes from.
+    pub(crate) fn unmet(&self, view: &View<'_>, packet: &WirePacket, seen: &Publish) -> Unmet {
+        let (argument, difference) = self.differs(seen).unwrap_or(("payload", "as commanded".to_owned()));
+        let unmet = Unmet::at(format!("{}: {difference}", packet.packet), packet.at);
+        unmet.besides(clauses_of(view, argument))
     }
 
     /// What differs: the argument it comes from, and words for it.

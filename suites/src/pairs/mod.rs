@@ -153,21 +153,21 @@ impl Wanted {
     }
 
     /// What differs in a CONNECT of the case.
-    fn differs(&self, cx: &Owned, seen: &Connect) -> Option<String> {
+    fn differs(&self, cx: &Owned, seen: &Connect) -> Option<(&'static str, String)> {
         let will = seen.will.as_ref().map(|w| (w.qos, w.retain));
         if will != self.will {
-            return Some(format!("{} instead of {}", will_words(will), will_words(self.will)));
+            return Some(("will", format!("{} instead of {}", will_words(will), will_words(self.will))));
         }
         if let Some(will) = seen.will.as_ref()
             && (will.topic.as_bytes() != cx.will_topic.as_bytes() || will.message != WILL_MESSAGE.as_bytes())
         {
-            return Some(format!("will \"{}\" instead of \"{}\"", will.topic, cx.will_topic));
+            return Some(("will", format!("will \"{}\" instead of \"{}\"", will.topic, cx.will_topic)));
         }
         if self.clean.is_some_and(|clean| clean != seen.clean_session()) {
-            return Some(format!("clean session {}", u8::from(seen.clean_session())));
+            return Some(("clean", format!("clean session {}", u8::from(seen.clean_session()))));
         }
         if self.keep_alive.is_some_and(|seconds| seconds != seen.keep_alive) {
-            return Some(format!("keep alive {}", seen.keep_alive));
+            return Some(("keepalive", format!("keep alive {}", seen.keep_alive)));
         }
         let user = Some(cx.username.as_bytes()).filter(|_| self.credentials != Credentials::None);
         let password = Some(cx.password.as_bytes()).filter(|_| self.credentials == Credentials::Both);
@@ -176,8 +176,11 @@ impl Wanted {
             Credentials::None => "neither user name nor password",
             Credentials::Username => "a user name alone",
         };
-        (seen.username.as_ref().map(Text::as_bytes) != user || seen.password.as_deref() != password)
-            .then(|| format!("other credentials than {wanted}"))
+        if seen.username.as_ref().map(Text::as_bytes) != user {
+            return Some(("username", format!("another user name than that of {wanted}")));
+        }
+        (seen.password.as_deref() != password)
+            .then(|| ("password", format!("another password than that of {wanted}")))
     }
 }
 
@@ -209,11 +212,9 @@ fn connects(cx: &Context<'_>, wanted: Vec<Wanted>) -> Expect {
             let Some((packet, connect)) = seen.get(n) else {
                 return Err(Unmet::missing(format!("{} of {}", seen.len(), wanted.len())));
             };
-            if let Some(difference) = one.differs(&own, connect) {
-                return Err(Unmet::at(
-                    format!("number {}: {difference}: {}", n + 1, packet.packet),
-                    packet.at,
-                ));
+            if let Some((field, difference)) = one.differs(&own, connect) {
+                let observed = format!("number {}: {difference}: {}", n + 1, packet.packet);
+                return Err(Unmet::at(observed, packet.at).besides(clauses_of_field(view.profile, field)));
             }
         }
         match seen.get(wanted.len()) {

@@ -39,7 +39,7 @@ pub fn formless(events: &[Event]) -> Vec<Told> {
         let before = n.checked_sub(1).map_or(&[][..], |before| &found[before].1.payload);
         let tail = tail_of(before, message, &printed[range.end..]);
         let next = found.get(n + 1).map_or(printed.len(), |(next, _)| next.start);
-        let again = message.within(&printed, range.end..next).filter(|_| !message.again);
+        let again = message.within(&printed, range.end..next).filter(|_| message.shows_again());
         for range in [Some(range.clone()), again].into_iter().flatten() {
             let (topic, payload) = (message.topic.clone(), [&message.payload, tail].concat());
             told.push(Told { at: event_of(&places, range.end), topic, payload });
@@ -48,7 +48,7 @@ pub fn formless(events: &[Event]) -> Vec<Told> {
     told
 }
 
-/// So many bytes that go on with the message before are no chance.
+/// So many bytes that are alike are no chance.
 const TAIL: usize = 4;
 
 /// What is printed behind a message as the message before it had it at that place: firmware that prints out of one buffer shows
@@ -79,6 +79,11 @@ impl Delivered {
             end = find(printed, end..range.end, run)?.end;
         }
         Some(topic.start..end)
+    }
+
+    /// Whether its topic and payload once more are the message once more.
+    fn shows_again(&self) -> bool {
+        !self.again && self.payload.len() >= TAIL
     }
 }
 
