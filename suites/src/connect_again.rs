@@ -4,7 +4,7 @@
 use atspec_model::{
     case::{Await, Case, Context, Expect, Step, Unmet},
     judge::View,
-    mqtt::{Connect, PacketType},
+    mqtt::{Connect, PacketType, Text},
     partner::{Action, Command, Rule},
     timeline::Close,
 };
@@ -70,7 +70,7 @@ pub(crate) fn whole(cx: &Context<'_>) -> Expect {
                             && (w.qos, w.retain) == (1, true)
                     })
                 };
-                if c.username.as_ref().map(|u| u.as_bytes()) != Some(user.as_bytes()) {
+                if c.username.as_ref().map(Text::as_bytes) != Some(user.as_bytes()) {
                     return Some(("user name", "username"));
                 }
                 if c.password.as_deref() != Some(password.as_bytes()) {

@@ -43,8 +43,10 @@ fn numbered(n: usize) -> String {
 }
 
 /// Every fifth is one that the broker keeps.
+const KEPT: usize = 5;
+
 fn retained(op: Op, n: usize) -> Op {
-    op.with("retain", if n % 5 == 0 { "1" } else { "0" })
+    op.with("retain", if n.is_multiple_of(KEPT) { "1" } else { "0" })
 }
 
 fn sent_many(cx: &Context<'_>) -> Case {
@@ -61,7 +63,13 @@ fn sent_many(cx: &Context<'_>) -> Case {
     .steps([Wait(Await::FromModule(PacketType::Publish, MANY)), Quiet, Probe])
     .expect([
         publications(
-            all().zip(1..).map(|((t, text), n)| Sent { retain: n % 5 == 0, ..sent(&t, 0, text) }).collect(),
+            all()
+                .zip(1..)
+                .map(|((t, text), n): (_, usize)| Sent {
+                    retain: n.is_multiple_of(KEPT),
+                    ..sent(&t, 0, text)
+                })
+                .collect(),
         ),
         line_ends().should(),
     ])

@@ -4,7 +4,7 @@
 use atspec_model::{
     case::{Await, Case, Context, Expect, Op, Step, Unmet},
     judge::{View, WirePacket},
-    mqtt::{Body, Connect, PacketType},
+    mqtt::{Body, Connect, PacketType, Text},
     partner::{Command, Message},
     text::visible,
 };
@@ -317,7 +317,7 @@ fn separators(cx: &Context<'_>, called: &str, separators: &'static str) -> Vec<C
     };
     [
         field("client", session(cx), ended(&b.client), |c| Some(c.client_id.as_bytes())),
-        field("username", session(cx), ended(&b.username), |c| c.username.as_ref().map(|u| u.as_bytes())),
+        field("username", session(cx), ended(&b.username), |c| c.username.as_ref().map(Text::as_bytes)),
         field("password", session(cx), ended(&b.password), |c| c.password.as_deref()),
         field("will_topic", will(), ended(&topic(cx, "will")), |c| {
             c.will.as_ref().map(|w| w.topic.as_bytes())

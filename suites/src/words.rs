@@ -123,8 +123,8 @@ pub(crate) fn quoted(cx: &Context<'_>, step: &str, name: &str) -> bool {
 
 /// The first spelling of a step that sends an argument in quotes.
 pub(crate) fn quoting(cx: &Context<'_>, step: &str, name: &str) -> Option<usize> {
-    let exchanges = cx.profile.steps.get(step).into_iter().flat_map(|s| &s.exchanges);
-    exchanges.filter_map(|e| e.send.iter().position(|template| template.quotes(name))).next()
+    let mut exchanges = cx.profile.steps.get(step).into_iter().flat_map(|s| &s.exchanges);
+    exchanges.find_map(|e| e.send.iter().position(|template| template.quotes(name)))
 }
 
 /// Whether the last command of a step tells success only when it is certain.
