@@ -9,7 +9,7 @@ use atspec_model::{run::Record, verdict::Verdict};
 use common::{atspec, records, stdout, temp};
 
 /// Modules that are driven side by side; they mostly wait.
-const JOBS: usize = 16;
+const JOBS: usize = 32;
 
 #[test]
 fn the_message_of_every_deviant_names_its_fault() {
