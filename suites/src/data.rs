@@ -14,6 +14,7 @@ pub(crate) fn cases(cx: &Context<'_>) -> Vec<Case> {
         case(&format!("publish-data/{name}"), asks, &[])
             .steps(then(connected(cx), [Check(publish_data(&t, 1, &payload))]))
             .expect([publications(vec![sent(&t, 1, payload)])])
+            .like(cx, if name == "most-bytes" { "publish-data/every-byte" } else { "" })
     };
     let mut cases = vec![
         case(

@@ -313,6 +313,10 @@ fn plain_payloads(cx: &Context<'_>) -> Vec<Case> {
             case(&format!("publish/{name}"), asks, &[])
                 .steps(then(connected(cx), [Check(publish(&t, 1, &payload))]))
                 .expect([publications(vec![sent(&t, 1, payload)])])
+                .like(
+                    cx,
+                    if ["backslashes", "conversions"].contains(&name) { "publish/punctuation" } else { "" },
+                )
                 .unless(unframed(name))
         })
         .collect()

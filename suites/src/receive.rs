@@ -93,7 +93,11 @@ fn whole(cx: &Context<'_>, name: &str, asks: &str, payload: &[u8]) -> Case {
             [other_publishes(&t, 1, payload), Wait(Await::Messages(1)), Quiet],
         ))
         .expect([printed(vec![(t, payload.to_vec())])])
+        .like(cx, if LIKE_QUOTES.contains(&name) { "receive/quotes-and-commas" } else { "" })
 }
+
+/// Payloads of which no document says more than of quotes and commas.
+const LIKE_QUOTES: [&str; 4] = ["nul-inside", "quote-inside", "conversions", "blanks"];
 
 fn payloads(cx: &Context<'_>) -> Vec<Case> {
     let every: Vec<u8> = (0..=255).collect();

@@ -312,7 +312,7 @@ fn separators(cx: &Context<'_>, called: &str, separators: &'static str) -> Vec<C
             .steps(then(connected(cx), before))
             .steps([Try(op), Quiet, Probe])
             .expect([sent_whole(kind, vec![step], &in_topic)])
-            .like(cx, if step == "publish" { "publish/topics" } else { "subscribe/qos1" })
+            .like(cx, if step == "publish" { "publish/qos1" } else { "subscribe/qos1" })
         })
     };
     [
