@@ -48,7 +48,7 @@ pub(crate) fn cases(cx: &Context<'_>) -> Vec<Case> {
 /// Everything that can be configured.
 pub(crate) fn configured<'a>(cx: &Context<'a>) -> Session<'a> {
     let s = session(cx);
-    if takes(cx, "will_message") { s.with("will_flag", "1").will(&topic(cx, "will"), 1, true) } else { s }
+    if takes(cx, "will_message") { s.will(&topic(cx, "will"), 1, true) } else { s }
 }
 
 /// Every CONNECT with the client id of the case has its user name, password and will as well.

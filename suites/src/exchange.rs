@@ -7,7 +7,7 @@ use atspec_model::{
     timeline::Close,
 };
 
-use crate::{told::*, words::*};
+use crate::{connect_again::configured, told::*, words::*};
 
 /// Questions about the module itself that a document may print.
 const QUESTIONS: [&str; 4] = ["identify", "sim", "registration", "attachment"];
@@ -71,8 +71,6 @@ fn in_states(cx: &Context<'_>) -> Vec<Case> {
     };
     let ask = |step: &str| if tests(step) { Check(Op::new(step)) } else { Try(Op::new(step)) };
     let asked = || questions(cx).into_iter().flat_map(|step| [ask(step), Probe]);
-    let with_will = || session(cx).with("will_flag", "1").will(&topic(cx, "will"), 1, true);
-    let online = || if takes(cx, "will_message") { with_will().connected() } else { connected(cx) };
     let asking = questions(cx).into_iter().filter_map(|step| cx.profile.steps.get(step));
     let clauses: Vec<&str> =
         asking.flat_map(|s| &s.exchanges).flat_map(|e| &e.cites).map(String::as_str).collect();
@@ -98,7 +96,11 @@ fn in_states(cx: &Context<'_>) -> Vec<Case> {
             then(then(opened(cx), asked()), [Check(session(cx).connect())]),
         )
         .needing(cx, "open"),
-        of("while-connected", "on an MQTT connection", then(then(online(), asked()), [works()])),
+        of(
+            "while-connected",
+            "on an MQTT connection",
+            then(then(configured(cx).connected(), asked()), [works()]),
+        ),
         of(
             "after-the-end",
             "after the commanded end",

@@ -70,20 +70,21 @@ fn buffers(cx: &Context<'_>, step: &str, publish: fn(&str, u8, Vec<u8>) -> Op) -
 /// A payload of this length arrives byte-exact.
 fn arrives(cx: &Context<'_>, what: &str, len: usize, op: Op) -> Case {
     let payload = op.values.get("payload").cloned().unwrap_or_default();
+    let qos = op.qos().unwrap_or(0);
     case(&format!("limits/{what}-{len}"), &format!("a payload of {len} bytes arrives byte-exact"), &[])
         .steps(then(connected(cx), [Check(op)]))
-        .expect([publications(vec![sent(&topic(cx, "t"), 1, payload)])])
+        .expect([publications(vec![sent(&topic(cx, "t"), qos, payload)])])
 }
 
 /// The same with another QoS.
 fn with_qos(cx: &Context<'_>, what: &str, len: usize, op: Op) -> Case {
     let qos = op.qos().unwrap_or(0);
-    let payload = op.values.get("payload").cloned().unwrap_or_default();
-    let asks = format!("a payload of {len} bytes arrives byte-exact with QoS {qos} too");
-    case(&format!("limits/{what}-{len}-qos{qos}"), &asks, &[])
-        .steps(then(connected(cx), [Check(op), Wait(Await::FromModule(PacketType::Publish, 1))]))
-        .expect([publications(vec![sent(&topic(cx, "t"), qos, payload)])])
-        .like(cx, &format!("limits/{what}-{len}"))
+    let same = arrives(cx, what, len, op);
+    let like = same.id.clone();
+    let asks = format!("{} with QoS {qos} too", same.asks);
+    Case { id: format!("{like}-qos{qos}"), asks, ..same }
+        .steps([Wait(Await::FromModule(PacketType::Publish, 1))])
+        .like(cx, &like)
 }
 
 /// A payload of this length, about which the document says nothing: refused, or byte-exact.

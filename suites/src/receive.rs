@@ -93,11 +93,7 @@ fn whole(cx: &Context<'_>, name: &str, asks: &str, payload: &[u8]) -> Case {
             [other_publishes(&t, 1, payload), Wait(Await::Messages(1)), Quiet],
         ))
         .expect([printed(vec![(t, payload.to_vec())])])
-        .like(cx, if LIKE_QUOTES.contains(&name) { "receive/quotes-and-commas" } else { "" })
 }
-
-/// Payloads of which no document says more than of quotes and commas.
-const LIKE_QUOTES: [&str; 4] = ["nul-inside", "quote-inside", "conversions", "blanks"];
 
 fn payloads(cx: &Context<'_>) -> Vec<Case> {
     let every: Vec<u8> = (0..=255).collect();
@@ -127,15 +123,19 @@ fn payloads(cx: &Context<'_>) -> Vec<Case> {
             "quotes, commas and backslashes are printed as they are",
             b"\"a\",\"b\\22\",,\\",
         ),
-        whole(cx, "nul-inside", "a NUL within a payload does not end it", b"before \0behind it"),
-        whole(cx, "quote-inside", "a quote within a payload does not end it", b"before \"behind it"),
+        whole(cx, "nul-inside", "a NUL within a payload does not end it", b"before \0behind it")
+            .like(cx, "receive/quotes-and-commas"),
+        whole(cx, "quote-inside", "a quote within a payload does not end it", b"before \"behind it")
+            .like(cx, "receive/quotes-and-commas"),
         whole(
             cx,
             "conversions",
             "what reads like a conversion of printf is a payload",
             b"100%s %d%% %5.2f %x",
-        ),
-        whole(cx, "blanks", "blanks at both ends of a payload belong to it", b"  between blanks  "),
+        )
+        .like(cx, "receive/quotes-and-commas"),
+        whole(cx, "blanks", "blanks at both ends of a payload belong to it", b"  between blanks  ")
+            .like(cx, "receive/quotes-and-commas"),
         whole(cx, "every-byte", "all 256 byte values are printed as they came", &every),
         whole(cx, "utf-8", "the declared length counts bytes, not characters", "温度 21 °C".as_bytes()),
         Case {

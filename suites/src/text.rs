@@ -241,14 +241,7 @@ fn payload(cx: &Context<'_>) -> Case {
     case("text/payload", "a payload beyond ASCII stands whole in PUBLISH, or is refused", &[])
         .steps(then(connected(cx), [Try(send(cx, &t, 1, &given)), Quiet, Probe]))
         .expect([
-            Expect::new("no PUBLISH with another payload", move |view: &View<'_>| {
-                let mut seen =
-                    view.from_module(PacketType::Publish).filter_map(|p| Some((p, p.packet.as_publish()?)));
-                match seen.find(|(_, publish)| !wanted.is(publish)) {
-                    Some((packet, publish)) => Err(wanted.unmet(view, packet, publish)),
-                    None => Ok(()),
-                }
-            }),
+            nothing_but("no PUBLISH with another payload", wanted),
             sent_whole(PacketType::Publish, vec!["publish", "publish-data"], &t),
         ])
         .like(cx, "publish/qos1")
@@ -257,7 +250,7 @@ fn payload(cx: &Context<'_>) -> Case {
 /// So is the message of a will.
 fn will_message(cx: &Context<'_>) -> Case {
     let will = topic(cx, "will");
-    let s = session(cx).with("will_flag", "1").will(&will, 1, false).choosing("will_message", BEYOND);
+    let s = session(cx).will(&will, 1, false).choosing("will_message", BEYOND);
     Case {
         anonymous: true,
         ..case("text/will-message", "a will message beyond ASCII stands whole in CONNECT, or is refused", &[])
@@ -300,7 +293,7 @@ fn separators(cx: &Context<'_>, called: &str, separators: &'static str) -> Vec<C
             .like(cx, if name.starts_with("will") { "will/qos1-retain1" } else { "connect/credentials" })
         })
     };
-    let will = || session(cx).with("will_flag", "1").will(&topic(cx, "will"), 1, false);
+    let will = || session(cx).will(&topic(cx, "will"), 1, false);
     let in_topic = topic(cx, separators);
     let named = |step: &'static str, kind: PacketType, op: Op, before: Option<Step>| {
         only_if(quoted(cx, step, "topic"), || {

@@ -694,6 +694,18 @@ pub(crate) fn publications(wanted: Vec<Sent>) -> Expect {
     })
 }
 
+/// Whatever is published is this; nothing need be.
+pub(crate) fn nothing_but(what: &str, wanted: Sent) -> Expect {
+    Expect::new(what, move |view| {
+        let mut seen =
+            view.from_module(PacketType::Publish).filter_map(|p| Some((p, p.packet.as_publish()?)));
+        match seen.find(|(_, publish)| !wanted.is(publish)) {
+            Some((packet, publish)) => Err(wanted.unmet(view, packet, publish)),
+            None => Ok(()),
+        }
+    })
+}
+
 /// Exactly so many packets of the type from the module.
 pub(crate) fn count(kind: PacketType, wanted: usize) -> Expect {
     let what = if wanted == 0 { format!("no {kind}") } else { format!("{wanted} {kind}") };

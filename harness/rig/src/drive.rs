@@ -615,7 +615,9 @@ impl<'p> Driver<'p> {
         let limit = self.profile.time.result;
         let mut before = self.counted(what);
         while !self.has_seen(what) {
-            let more = |d: &Self| d.has_seen(what) || d.counted(what) > before;
+            // One more, or all: to count may mean to read the whole recording, so it is done once a look.
+            let more =
+                |d: &Self| if Self::is_counted(what) { d.counted(what) > before } else { d.has_seen(what) };
             if !self.wait(limit, more).await? {
                 self.recorder.push(What::Silence { awaited: what.to_string(), waited_ms: limit });
                 return Ok(false);
@@ -623,6 +625,11 @@ impl<'p> Driver<'p> {
             before = self.counted(what);
         }
         Ok(true)
+    }
+
+    /// Whether what is awaited is so many of something.
+    fn is_counted(what: Await) -> bool {
+        !matches!(what, Await::Closed | Await::ClosedOrAcknowledged(_))
     }
 
     /// How many have come of what can be counted.
