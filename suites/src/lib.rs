@@ -22,6 +22,7 @@ mod failure;
 mod flow;
 mod format;
 mod hand;
+mod honest;
 mod ids;
 mod inbound;
 mod inflight;
@@ -97,6 +98,7 @@ const SUITES: &[Suite] = &[
     resend::cases,
     inflight::cases,
     network::cases,
+    honest::cases,
     coincide::cases,
     pairs::cases,
     loss::cases,

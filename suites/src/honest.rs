@@ -1,0 +1,184 @@
+//! Where a document leaves open whether success of a command waits for the broker, a module may tell it at once. One whose
+//! success does wait for the broker's packet says by it what the packet said: it cannot tell the same of one that refuses, or of
+//! none.
+
+use atspec_model::{
+    at::Item,
+    case::{Case, Context, Expect, Op, Step, Unmet},
+    judge::{Serial, Told, View},
+    mqtt::PacketType,
+    partner::{Action, Command, Rule},
+    profile::Exchange,
+    text,
+    timeline::{Alteration, What},
+};
+
+use crate::{told::*, words::*};
+
+/// How long a module may take to give up an acknowledgement, in seconds.
+const GIVEN_UP: u32 = 25;
+
+pub(crate) fn cases(cx: &Context<'_>) -> Vec<Case> {
+    let (connects, subscribes) = (PacketType::ConnAck, PacketType::SubAck);
+    let spoilt_connack = (1..=5).map(|code| (format!("refused-{code}"), Action::Code(code)));
+    let spoilt_suback =
+        [("refused".to_owned(), Action::Code(0x80)), ("no-suback".to_owned(), Action::Withhold)];
+    let cases = spoilt_connack
+        .chain([("no-connack".to_owned(), Action::Withhold)])
+        .map(|(name, action)| connecting(cx, &name, connects, action))
+        .chain(spoilt_suback.map(|(name, action)| {
+            commanding(cx, Vec::new(), ("subscribe", &name), subscribes, action, |n| {
+                subscribe(&topic(cx, &format!("in/{n}")), 1)
+            })
+        }))
+        .chain([
+            publishing(cx, 1, PacketType::PubAck),
+            publishing(cx, 2, PacketType::PubRec),
+            publishing(cx, 2, PacketType::PubComp),
+            unsubscribing(cx),
+        ]);
+    cases.flatten().collect()
+}
+
+/// A connection as usual, one with CONNACK held back, and one whose CONNACK is spoilt.
+fn connecting(cx: &Context<'_>, name: &str, packet: PacketType, action: Action) -> Option<Case> {
+    only_if(!certain(cx, "connect"), || {
+        let attempt = || session(cx).connect();
+        let spoilt = spoilt(packet, action);
+        honest("connect", name, packet)
+            .steps(then(connected(cx), ended(cx)))
+            .steps(then(opened(cx), [Held { packet, op: attempt() }]))
+            .steps(ended(cx))
+            .steps(then(opened(cx), [spoilt, Try(attempt()), Idle { seconds: GIVEN_UP }]))
+            .expect([told_truly("connect", 0, packet)])
+            .like(cx, "connect/refused-1")
+    })
+}
+
+/// A publication as usual, one whose acknowledgement is held back, and one whose acknowledgement never comes.
+fn publishing(cx: &Context<'_>, qos: u8, packet: PacketType) -> Option<Case> {
+    let name = format!("no-{}", packet.name().to_ascii_lowercase());
+    let t = topic(cx, "out");
+    commanding(cx, Vec::new(), ("publish", &name), packet, Action::Withhold, |n| {
+        publish(&t, qos, format!("number {n}"))
+    })
+}
+
+/// The end of a subscription as usual, one whose UNSUBACK is held back, and one whose UNSUBACK never comes.
+fn unsubscribing(cx: &Context<'_>) -> Option<Case> {
+    let filter = |n: usize| topic(cx, &format!("in/{n}"));
+    let subscribed = (0..3).map(|n| Do(subscribe(&filter(n), 0))).collect();
+    commanding(cx, subscribed, ("unsubscribe", "no-unsuback"), PacketType::UnsubAck, Action::Withhold, |n| {
+        unsubscribe(&filter(n))
+    })
+}
+
+/// Three times the same command on a connection: as usual, with its acknowledgement held back, and with that spoilt.
+fn commanding(
+    cx: &Context<'_>,
+    before: Vec<Step>,
+    (step, name): (&'static str, &str),
+    packet: PacketType,
+    action: Action,
+    op: impl Fn(usize) -> Op,
+) -> Option<Case> {
+    let qos = op(0).qos().unwrap_or(0);
+    let open = exchanges(cx.profile, step).last().is_some_and(|e| !e.is_certain(qos));
+    only_if(open, || {
+        honest(step, name, packet)
+            .steps(then(connected(cx), before))
+            .steps([Do(op(0)), Held { packet, op: op(1) }])
+            .steps([spoilt(packet, action), Try(op(2)), Idle { seconds: GIVEN_UP }])
+            .expect([told_truly(step, qos, packet)])
+            .like(
+                cx,
+                match step {
+                    "publish" => "publish/qos1",
+                    "unsubscribe" => "unsubscribe/packet",
+                    _ => "subscribe/qos1",
+                },
+            )
+    })
+}
+
+fn honest(step: &str, name: &str, packet: PacketType) -> Case {
+    case(
+        &format!("{step}/honest-{name}"),
+        &format!("where success waits for {packet}, there is none without it, nor for one that refuses"),
+        &[],
+    )
+}
+
+fn spoilt(packet: PacketType, action: Action) -> Step {
+    Broker(Command::Rule(Rule::to_module(packet, action)))
+}
+
+/// The last command of the step is not answered with success, if success of the one before waited for the packet.
+fn told_truly(step: &'static str, qos: u8, packet: PacketType) -> Expect {
+    Expect::new(format!("no success, where success waits for {packet}"), move |view| {
+        let all = told(view, step);
+        let [usual, held, last] = all.as_slice() else {
+            return Err(Unmet::not_provoked("the three commands were not sent"));
+        };
+        // With a line of its own for the result, OK tells only that there will be one.
+        let by_result = held.outcome.result.is_some();
+        if !waits(view, by_result, usual, held) {
+            return Ok(());
+        }
+        let success =
+            success(view, by_result, last).or_else(|| success_later(view, by_result, (step, qos), last));
+        match success {
+            Some((line, at)) => {
+                let observed =
+                    format!("`{}`, as behind the {packet} that was held back", text::visible(&line));
+                Err(Unmet::at(observed, at).citing(last.cites.clone()))
+            }
+            None => Ok(()),
+        }
+    })
+}
+
+/// Whether success came only when the packet was released, of a module that takes less than half of that time otherwise.
+fn waits(view: &View<'_>, by_result: bool, usual: &Told, held: &Told) -> bool {
+    let event = |wanted: Alteration| {
+        let mut events = view.timeline.events.iter().enumerate().skip(held.asked);
+        let altered = |what: &What| matches!(what, What::Altered { action, .. } if *action == wanted);
+        events.find(|(_, e)| altered(&e.what)).map(|(at, _)| at)
+    };
+    let times = (event(Alteration::Held), event(Alteration::Released));
+    let told = (success(view, by_result, usual), success(view, by_result, held));
+    let ((Some(stopped), Some(released)), (Some((_, soon)), Some((_, late)))) = (times, told) else {
+        return false;
+    };
+    let between = |from: usize, to: usize| view.time_us(to).saturating_sub(view.time_us(from));
+    late > released && 2 * between(usual.asked, soon) < between(stopped, released)
+}
+
+/// The line by which a command told success, and its event.
+fn success(view: &View<'_>, by_result: bool, told: &Told) -> Option<(Vec<u8>, usize)> {
+    let o = &told.outcome;
+    let line = if by_result { &o.result } else { &o.answer }.as_ref()?;
+    Some((line.0.clone(), view.event_of(line)?))
+}
+
+/// The same behind the last command, which the bench may have given up before the module did.
+fn success_later(
+    view: &View<'_>,
+    by_result: bool,
+    (step, qos): (&str, u8),
+    last: &Told,
+) -> Option<(Vec<u8>, usize)> {
+    if last.outcome.refusal.is_some() || last.outcome.failure.is_some() {
+        return None;
+    }
+    let of = |e| -> Vec<_> {
+        if by_result { Exchange::results(e, qos).iter().collect() } else { e.answer.iter().collect() }
+    };
+    let forms: Vec<_> = exchanges(view.profile, step).flat_map(of).filter(|form| !form.is_loose()).collect();
+    let printed = view.steps.iter().filter(|s| s.begin > last.asked).flat_map(|s| &s.serial);
+    let mut lines = printed.filter_map(|serial| match serial {
+        Serial::Printed { at, item: Item::Line(line), .. } => Some((line.clone(), *at)),
+        _ => None,
+    });
+    lines.find(|(line, _)| forms.iter().any(|form| form.read(line).is_some()))
+}
