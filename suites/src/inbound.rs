@@ -8,16 +8,20 @@ use atspec_model::{
     timeline::Side,
 };
 
-use crate::{hand::*, receive::until_acknowledged, session::lose, words::*};
+use crate::{hand::*, receive::until_acknowledged, session::lose, told::only_if, words::*};
 
 use PacketType::{ConnAck, PingResp, PubAck, PubComp, PubRec, PubRel, Publish, SubAck, UnsubAck};
 
 pub(crate) fn cases(cx: &Context<'_>) -> Vec<Case> {
     let mut cases = unasked(cx);
+    cases.extend(LARGE.into_iter().filter_map(|len| large(cx, len)));
     cases.extend(places(cx));
     cases.extend(lost(cx));
     cases
 }
+
+/// Bytes of payload that firmware often has no room for.
+const LARGE: [usize; 3] = [600, 1100, 2100];
 
 /// Topics that were never subscribed to: every module can be brought here, also one without a command for it.
 fn unasked(cx: &Context<'_>) -> Vec<Case> {
@@ -154,6 +158,28 @@ fn byte_by_byte(cx: &Context<'_>) -> Case {
     }
     let asks = "a connection on which every packet of the broker comes byte by byte works";
     case("inbound/one-byte-segments", asks, &["MQTT-7.1.2-1", "MQTT-4.3.3-2"]).steps(steps).expect(expect)
+}
+
+/// A client that has no room for a message may end the connection; it cannot act as if there had been none.
+fn large(cx: &Context<'_>, len: usize) -> Option<Case> {
+    let id = 90;
+    let payload = String::from_utf8(letters(len)).unwrap_or_default();
+    let packet = raw(message(&topic(cx, "unasked"), 1, id, &payload));
+    let fits = cx.profile.behaviour.receive_max.is_none_or(|max| len <= max);
+    only_if(fits, || {
+        case(
+            &format!("inbound/large-{len}"),
+            &format!("a message of {len} bytes is acknowledged, or the connection is ended"),
+            &["MQTT-4.5.0-2", "MQTT-3.3.4-1", "MQTT-4.3.2-2"],
+        )
+        .steps(then(connected(cx), [inject(packet), Wait(Await::ClosedOrAcknowledged(id))]))
+        .expect([Expect::new("PUBACK, or the connection closed by the module", |view| {
+            let acknowledged = view.from_module(PubAck).next().is_some();
+            let closed =
+                view.connections.iter().flat_map(|c| &c.closed).any(|(_, by, _)| *by == Side::Module);
+            if acknowledged || closed { Ok(()) } else { Err(Unmet::missing("neither")) }
+        })])
+    })
 }
 
 /// TCP brings a packet in pieces, however long that takes.

@@ -1,19 +1,24 @@
 //! Received messages printed as they come: exact bytes, framed by their length, acknowledged by QoS.
 
+use std::ops::Range;
+
 use atspec_model::{
+    at::Item,
     case::{Await, Case, Context, Expect, Step, Unmet},
-    judge::WirePacket,
+    judge::{Serial, View, WirePacket},
     mqtt::{Ack, Body, Level, PacketType, Publish, Text, encode},
     partner::{Action, Command, Rule},
+    text,
 };
 
-use crate::{limits::BUFFERS, words::*};
+use crate::{limits::BUFFERS, told::only_if, words::*};
 
 pub(crate) fn cases(cx: &Context<'_>) -> Vec<Case> {
     let mut cases: Vec<Case> = (0..=2).map(|qos| of_qos(cx, qos)).collect();
     cases.extend(payloads(cx));
     cases.extend(sequences(cx));
     cases.extend(repetitions(cx));
+    cases.extend(told_apart(cx));
     cases
 }
 
@@ -40,6 +45,44 @@ fn of_qos(cx: &Context<'_>, qos: u8) -> Case {
     .steps(until_acknowledged(qos, 1))
     .steps([Quiet])
     .expect(expect)
+}
+
+/// Where no document says how a message is printed, nobody can say how one beyond ASCII is; but two that are printed alike have
+/// not reached the host.
+fn told_apart(cx: &Context<'_>) -> Option<Case> {
+    let t = topic(cx, "in");
+    let alike = ["hei\u{e9} warm", "hei\u{e8} warm", "heiC) warm"];
+    let delivered = alike.map(|payload| [other_publishes(&t, 1, payload), Quiet]);
+    only_if(cx.profile.message.any, || {
+        case("receive/told-apart", "messages that differ beyond ASCII are not printed alike", &[])
+            .steps(then(subscribed(cx, &t, 1), delivered.into_iter().flatten()))
+            .expect([Expect::new("what is printed to differ like what was published", |view| {
+                let begun: Vec<usize> = view.to_module(PacketType::Publish).map(|p| p.at).collect();
+                let ends = begun.iter().skip(1).copied().chain([view.timeline.events.len()]);
+                let printed = begun.iter().zip(ends).map(|(from, to)| printed_within(view, *from..to));
+                let printed: Vec<Vec<Vec<u8>>> = printed.collect();
+                let twice = (1..printed.len())
+                    .find(|n| !printed[*n].is_empty() && printed[..*n].contains(&printed[*n]));
+                match twice {
+                    Some(n) => {
+                        let line = printed[n].first().map(Vec::as_slice).unwrap_or_default();
+                        Err(Unmet::at(format!("`{}` for another message too", text::visible(line)), begun[n]))
+                    }
+                    None => Ok(()),
+                }
+            })])
+            .like(cx, "receive/qos1")
+    })
+}
+
+/// The lines printed in a part of the recording.
+fn printed_within(view: &View<'_>, part: Range<usize>) -> Vec<Vec<u8>> {
+    let serial = view.steps.iter().flat_map(|step| &step.serial);
+    let lines = serial.filter_map(|serial| match serial {
+        Serial::Printed { at, item: Item::Line(line), .. } if part.contains(at) => Some(line.clone()),
+        _ => None,
+    });
+    lines.collect()
 }
 
 /// Waits for the last acknowledgement that so many messages of a QoS need.

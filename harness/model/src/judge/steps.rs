@@ -32,6 +32,7 @@ pub(super) fn judge(case: &Case, view: &View<'_>) -> Vec<Finding> {
                 findings.extend(no_success(op, seen, view));
                 findings.extend(nothing_sent(op, seen, view));
                 findings.extend(some_answer(seen, view));
+                findings.extend(answered_alone(seen, view));
                 findings.extend(port_answers(case, seen, view));
             }
             Step::NoSuccess(op) => {
@@ -82,7 +83,8 @@ pub(super) fn judge(case: &Case, view: &View<'_>) -> Vec<Finding> {
 fn means(op: &Op, seen: &StepView) -> Option<Finding> {
     let told = seen.dialogues.iter().find(|t| !t.outcome.succeeded())?;
     let silent = !told.outcome.answered();
-    let verdict = if silent && told.known == Known::Full { Verdict::Fail } else { Verdict::Inconclusive };
+    let owed = told.known == Known::Full || told.known == Known::Name && is_mute(told, seen);
+    let verdict = if silent && owed { Verdict::Fail } else { Verdict::Inconclusive };
     // Whatever the case is about, it is not this command.
     Some(unanswered(verdict, op, told, seen).citing(&told.cites))
 }
@@ -97,11 +99,12 @@ fn not_begun(op: &Op, seen: &StepView) -> Option<Finding> {
 /// The subject: the documented lines, in the documented order.
 fn subject(case: &Case, op: &Op, seen: &StepView, view: &View<'_>) -> Option<Finding> {
     if let Some(told) = seen.dialogues.iter().find(|t| !t.outcome.succeeded()) {
-        return Some(unanswered(firmness(told), op, told, seen).citing(of_subject(case, told, view)));
+        return Some(unanswered(firmness(told, seen), op, told, seen).citing(of_subject(case, told, view)));
     }
     if let Some((told, info)) = seen.dialogues.iter().find_map(|t| Some((t, t.missing_info.clone()?))) {
         let expected = format!("`{info}` in the answer to `{}`", text::shortened(&told.line, 80));
-        let finding = Finding::new(firmness(told), expected, "no such line before the final result code");
+        let finding =
+            Finding::new(firmness(told, seen), expected, "no such line before the final result code");
         return Some(finding.citing(of_subject(case, told, view)).at(told.asked));
     }
     seen.dialogues.iter().filter(|t| t.known == Known::Full).find_map(|told| out_of_order(told, view))
@@ -178,10 +181,11 @@ pub fn acknowledgement(step: &str, qos: Option<u8>) -> Option<PacketType> {
 }
 
 /// How firmly a command's documented dialogue binds. A refusal of a command that the document names is a failure even where
-/// its dialogue is not printed.
-fn firmness(told: &Told) -> Verdict {
+/// its dialogue is not printed, and so is silence (V.250 5.7.1).
+fn firmness(told: &Told, seen: &StepView) -> Verdict {
     match told.known {
         Known::Full => Verdict::Fail,
+        Known::Name if is_mute(told, seen) => Verdict::Fail,
         Known::Name if told.outcome.refusal.is_some() || told.outcome.failure.is_some() => Verdict::Fail,
         // It followed the dialogue up to the data, and then there was no final result code at all (V.250 5.7.1).
         Known::Name if told.outcome.prompted.is_some() && !told.outcome.answered() => Verdict::Fail,
@@ -242,19 +246,50 @@ fn nothing_sent(op: &Op, seen: &StepView, view: &View<'_>) -> Option<Finding> {
     Some(Finding::new(Verdict::Fail, expected, packet.packet.to_string()).at(packet.at))
 }
 
+/// Whether the module printed nothing at all for a command, before it was asked whether its port answers.
+fn is_mute(told: &Told, seen: &StepView) -> bool {
+    !told.outcome.answered() && said_for(told, seen).is_none()
+}
+
+/// The first line behind a command, before the module was asked whether its port answers, and its event.
+fn said_for<'s>(told: &Told, seen: &'s StepView) -> Option<(usize, &'s Vec<u8>)> {
+    let probed = seen.probes.iter().map(|probe| probe.asked).find(|at| *at > told.asked).unwrap_or(seen.end);
+    seen.serial.iter().find_map(|serial| match serial {
+        Serial::Printed { at, item: Item::Line(line), .. } if (told.asked..probed).contains(at) => {
+            Some((*at, line))
+        }
+        _ => None,
+    })
+}
+
+/// Where the line of the result comes first, a final result code of success alone is success.
+fn answered_alone(seen: &StepView, view: &View<'_>) -> Option<Finding> {
+    let told = seen.dialogues.last().filter(|told| told.first == First::Result)?;
+    let o = &told.outcome;
+    let answer =
+        o.answer.as_ref().filter(|_| o.result.is_none() && o.failure.is_none() && o.refusal.is_none())?;
+    let expected = format!("a refusal of `{}`", text::shortened(&told.line, 80));
+    let observed = match said_for(told, seen) {
+        Some((_, line)) if *line != answer.0 => {
+            format!("`{}`, which is none, and {}", text::visible(line), show(answer))
+        }
+        _ => format!("{} and no line of a failure", show(answer)),
+    };
+    let finding = Finding::new(Verdict::Fail, expected, observed).citing(&told.cites);
+    Some(finding.at(view.event_of(answer).unwrap_or(told.asked)))
+}
+
 /// V.250 5.7.1 has a final result code for every command line. Where no document says what a refusal looks like, silence warns.
 fn some_answer(seen: &StepView, view: &View<'_>) -> Option<Finding> {
     let told = seen.dialogues.iter().find(|t| !t.outcome.answered() && t.outcome.failure.is_none())?;
-    let probed = seen.probes.iter().map(|probe| probe.asked).find(|at| *at > told.asked).unwrap_or(seen.end);
-    let said = |serial: &Serial| matches!(serial, Serial::Printed { at, item: Item::Line(_), .. } if (told.asked..probed).contains(at));
-    if let Some(Serial::Printed { at, item: Item::Line(line), .. }) = seen.serial.iter().find(|s| said(s)) {
+    if let Some((at, line)) = said_for(told, seen) {
         // The word of another command is the one thing that it cannot be (X01); else no document says how a refusal reads.
         let mut others =
             view.profile.steps.values().flat_map(|step| &step.exchanges).flat_map(|e| &e.refused);
         let other = others.find(|word| word.read(line).is_some())?;
         let expected = format!("a refusal of `{}`", text::shortened(&told.line, 80));
         let observed = format!("`{}`, which is the word of another command", other.source());
-        return Some(Finding::new(Verdict::Fail, expected, observed).citing(&told.cites).at(*at));
+        return Some(Finding::new(Verdict::Fail, expected, observed).citing(&told.cites).at(at));
     }
     let expected = format!("a final result code for `{}`", text::shortened(&told.line, 80));
     let verdict = if view.profile.behaviour.format_errors { Verdict::Fail } else { Verdict::Warning };
@@ -294,7 +329,7 @@ fn held(packet: PacketType, op: &Op, seen: &StepView, view: &View<'_>) -> Option
         })
     };
     let claim = told.outcome.claim().filter(|_| told.outcome.claimed());
-    let Some(line) = claim else { return Some(unanswered(firmness(told), op, told, seen)) };
+    let Some(line) = claim else { return Some(unanswered(firmness(told, seen), op, told, seen)) };
     let at = view.event_of(line).unwrap_or(told.asked);
     // Success may come even before the broker has anything to hold back: one fault, one message.
     let released = find(Alteration::Released).map(|i| seen.begin + i);
