@@ -3,12 +3,11 @@
 //! none.
 
 use atspec_model::{
-    at::Item,
+    at::{Item, LineTemplate},
     case::{Case, Context, Expect, Op, Step, Unmet},
     judge::{Serial, Told, View},
     mqtt::PacketType,
     partner::{Action, Command, Rule},
-    profile::Exchange,
     text,
     timeline::{Alteration, What},
 };
@@ -121,13 +120,15 @@ fn told_truly(step: &'static str, qos: u8, packet: PacketType) -> Expect {
             return Err(Unmet::not_provoked("the three commands were not sent"));
         };
         // With a line of its own for the result, OK tells only that there will be one.
-        let by_result = held.outcome.result.is_some();
-        if !waits(view, by_result, usual, held) {
+        let forms = if held.outcome.result.is_some() {
+            Forms::results(view, step, qos)
+        } else {
+            Forms::answers(view, step)
+        };
+        if !forms.wait(view, usual, held) {
             return Ok(());
         }
-        let success =
-            success(view, by_result, last).or_else(|| success_later(view, by_result, (step, qos), last));
-        match success {
+        match forms.success(view, last).or_else(|| forms.success_later(view, last)) {
             Some((line, at)) => {
                 let observed =
                     format!("`{}`, as behind the {packet} that was held back", text::visible(&line));
@@ -138,47 +139,59 @@ fn told_truly(step: &'static str, qos: u8, packet: PacketType) -> Expect {
     })
 }
 
-/// Whether success came only when the packet was released, of a module that takes less than half of that time otherwise.
-fn waits(view: &View<'_>, by_result: bool, usual: &Told, held: &Told) -> bool {
-    let event = |wanted: Alteration| {
-        let mut events = view.timeline.events.iter().enumerate().skip(held.asked);
-        let altered = |what: &What| matches!(what, What::Altered { action, .. } if *action == wanted);
-        events.find(|(_, e)| altered(&e.what)).map(|(at, _)| at)
-    };
-    let times = (event(Alteration::Held), event(Alteration::Released));
-    let told = (success(view, by_result, usual), success(view, by_result, held));
-    let ((Some(stopped), Some(released)), (Some((_, soon)), Some((_, late)))) = (times, told) else {
-        return false;
-    };
-    let between = |from: usize, to: usize| view.time_us(to).saturating_sub(view.time_us(from));
-    late > released && 2 * between(usual.asked, soon) < between(stopped, released)
-}
+/// The lines that mean success: those that take any text mean nothing.
+struct Forms<'p>(Vec<&'p LineTemplate>);
 
-/// The line by which a command told success, and its event.
-fn success(view: &View<'_>, by_result: bool, told: &Told) -> Option<(Vec<u8>, usize)> {
-    let o = &told.outcome;
-    let line = if by_result { &o.result } else { &o.answer }.as_ref()?;
-    Some((line.0.clone(), view.event_of(line)?))
-}
-
-/// The same behind the last command, which the bench may have given up before the module did.
-fn success_later(
-    view: &View<'_>,
-    by_result: bool,
-    (step, qos): (&str, u8),
-    last: &Told,
-) -> Option<(Vec<u8>, usize)> {
-    if last.outcome.refusal.is_some() || last.outcome.failure.is_some() {
-        return None;
+impl<'p> Forms<'p> {
+    fn results(view: &View<'p>, step: &str, qos: u8) -> Self {
+        Self::firm(exchanges(view.profile, step).flat_map(|e| e.results(qos)))
     }
-    let of = |e| -> Vec<_> {
-        if by_result { Exchange::results(e, qos).iter().collect() } else { e.answer.iter().collect() }
-    };
-    let forms: Vec<_> = exchanges(view.profile, step).flat_map(of).filter(|form| !form.is_loose()).collect();
-    let printed = view.steps.iter().filter(|s| s.begin > last.asked).flat_map(|s| &s.serial);
-    let mut lines = printed.filter_map(|serial| match serial {
-        Serial::Printed { at, item: Item::Line(line), .. } => Some((line.clone(), *at)),
-        _ => None,
-    });
-    lines.find(|(line, _)| forms.iter().any(|form| form.read(line).is_some()))
+
+    fn answers(view: &View<'p>, step: &str) -> Self {
+        Self::firm(exchanges(view.profile, step).flat_map(|e| &e.answer))
+    }
+
+    fn firm(forms: impl Iterator<Item = &'p LineTemplate>) -> Self {
+        Self(forms.filter(|form| !form.is_loose()).collect())
+    }
+
+    fn mean(&self, line: &[u8]) -> bool {
+        self.0.iter().any(|form| form.read(line).is_some())
+    }
+
+    /// Whether success came only when the packet was released, of a module that takes less than half of that time otherwise.
+    fn wait(&self, view: &View<'_>, usual: &Told, held: &Told) -> bool {
+        let event = |wanted: Alteration| {
+            let mut events = view.timeline.events.iter().enumerate().skip(held.asked);
+            let altered = |what: &What| matches!(what, What::Altered { action, .. } if *action == wanted);
+            events.find(|(_, e)| altered(&e.what)).map(|(at, _)| at)
+        };
+        let times = (event(Alteration::Held), event(Alteration::Released));
+        let told = (self.success(view, usual), self.success(view, held));
+        let ((Some(stopped), Some(released)), (Some((_, soon)), Some((_, late)))) = (times, told) else {
+            return false;
+        };
+        let between = |from: usize, to: usize| view.time_us(to).saturating_sub(view.time_us(from));
+        late > released && 2 * between(usual.asked, soon) < between(stopped, released)
+    }
+
+    /// The line by which a command told success, and its event.
+    fn success(&self, view: &View<'_>, told: &Told) -> Option<(Vec<u8>, usize)> {
+        let lines = [&told.outcome.result, &told.outcome.answer];
+        let line = lines.into_iter().flatten().find(|line| self.mean(&line.0))?;
+        Some((line.0.clone(), view.event_of(line)?))
+    }
+
+    /// The same behind the last command, which the bench may have given up before the module did.
+    fn success_later(&self, view: &View<'_>, last: &Told) -> Option<(Vec<u8>, usize)> {
+        if last.outcome.refusal.is_some() || last.outcome.failure.is_some() {
+            return None;
+        }
+        let printed = view.steps.iter().filter(|s| s.begin > last.asked).flat_map(|s| &s.serial);
+        let mut lines = printed.filter_map(|serial| match serial {
+            Serial::Printed { at, item: Item::Line(line), .. } => Some((line.clone(), *at)),
+            _ => None,
+        });
+        lines.find(|(line, _)| self.mean(line))
+    }
 }

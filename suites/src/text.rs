@@ -22,7 +22,7 @@ pub(crate) fn cases(cx: &Context<'_>) -> Vec<Case> {
     cases.extend(topics(cx));
     cases.extend([printed_with_bom(cx), payload(cx), will_message(cx)]);
     cases.extend(SEPARATORS.into_iter().flat_map(|(name, text)| separators(cx, name, text)));
-    cases.extend(BARE.into_iter().filter_map(|(name, text)| bare(cx, name, text)));
+    cases.extend(BARE.into_iter().filter_map(|(name, text, refusable)| bare(cx, name, text, refusable)));
     cases
 }
 
@@ -267,29 +267,32 @@ fn will_message(cx: &Context<'_>) -> Case {
 /// What ends an argument without quotes, and belongs to one in quotes: blanks, and what no document may say how to write.
 const SEPARATORS: [(&str, &str); 2] = [("blanks", "a b c"), ("separators", "a,b c=d;e")];
 
-/// Payloads that mean something else to a careless parser, and the names of their cases.
-const BARE: [(&str, &str); 5] = [
-    ("comma", "warm,cold"),
-    ("semicolon", "warm;cold"),
-    ("quote", "warm\"cold"),
-    ("equals", "warm=cold"),
-    ("question", "warm?"),
+/// Payloads that mean something else to a careless parser: the names of their cases, and whether a document that says nothing of
+/// them leaves room to refuse them, since they part arguments or commands elsewhere.
+const BARE: [(&str, &str, bool); 5] = [
+    ("comma", "warm,cold", true),
+    ("semicolon", "warm;cold", true),
+    ("quote", "warm\"cold", true),
+    ("equals", "warm=cold", false),
+    ("question", "warm?", false),
 ];
 
-/// A payload without quotes in a command line. What it may hold is nowhere said, so it may be refused; success means the whole.
-fn bare(cx: &Context<'_>, name: &str, payload: &'static str) -> Option<Case> {
+/// A payload without quotes in a command line: success means the whole.
+fn bare(cx: &Context<'_>, name: &str, payload: &'static str, refusable: bool) -> Option<Case> {
     let t = topic(cx, "out");
-    let written = |t: &str| Op { raw: vec!["payload".to_owned()], ..publish(t, 1, payload) };
+    let op = Op { raw: vec!["payload".to_owned()], ..publish(&t, 1, payload) };
+    let asks = if refusable { "is published whole, or refused" } else { "is published whole" };
     only_if(has(cx, "publish") && quoting(cx, "publish", "payload").is_none(), || {
-        case(&format!("text/bare-{name}"), &format!("`{payload}` is published whole, or refused"), &[])
-            .steps(then(connected(cx), [Try(written(&t)), Quiet, Probe]))
+        case(&format!("text/bare-{name}"), &format!("`{payload}` {asks}"), &[])
+            .steps(then(connected(cx), [if refusable { Try(op) } else { Check(op) }, Quiet, Probe]))
             .expect([Expect::new("the payload as given behind success", move |view| {
                 let mut commands = view.steps.iter().flat_map(|step| &step.dialogues);
                 let claimed =
                     commands.any(|told| told.line.ends_with(payload.as_bytes()) && told.outcome.claimed());
                 let mut sent = view.from_module(PacketType::Publish);
-                let other =
-                    sent.find(|p| p.packet.as_publish().is_some_and(|p| p.payload != payload.as_bytes()));
+                let other = sent.find(|p| {
+                    p.packet.as_publish().is_some_and(|publish| publish.payload != payload.as_bytes())
+                });
                 match other.filter(|_| claimed) {
                     Some(packet) => Err(Unmet::at(packet.packet.to_string(), packet.at)),
                     None => Ok(()),
