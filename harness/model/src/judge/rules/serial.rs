@@ -5,11 +5,11 @@ use std::collections::BTreeSet;
 use crate::{
     at::{Item, LineTemplate, Owed},
     case::Fit,
-    judge::{Finding, Serial, StepView, View},
+    judge::{Finding, Serial, StepView, Told, View},
     mqtt::Body,
     profile::{Exchange, Known},
     text,
-    timeline::What,
+    timeline::{Close, Side, What},
     verdict::Verdict,
 };
 
@@ -92,6 +92,7 @@ fn unasked_success(view: &View<'_>) -> Option<Finding> {
             return None;
         }
         outstanding.extend(told.clone().flat_map(|one| one.owed.iter().cloned()));
+        outstanding.extend(told.clone().filter_map(|one| owed_behind_a_loss(view, one)));
         let mut heard: BTreeSet<usize> = BTreeSet::new();
         for one in told.clone() {
             let o = &one.outcome;
@@ -174,6 +175,17 @@ fn owed_for_sent_again(view: &View<'_>) -> Vec<Owed> {
         owed.push(Owed::any(publishing.flat_map(|s| &s.exchanges).flat_map(|e| e.results(qos))));
     }
     owed
+}
+
+/// The final result code of a command whose refusal reads like the line of a lost connection, where one was lost before: it may
+/// have been that line.
+fn owed_behind_a_loss(view: &View<'_>, told: &Told) -> Option<Owed> {
+    let (line, _) = told.outcome.refusal.as_ref()?;
+    let lost = |(at, by, _): &(usize, Side, Close)| *by == Side::Broker && *at < told.asked;
+    let mut reads = view.profile.lines.failed.iter().chain(&view.profile.lines.lost);
+    let may_be_the_loss = reads.any(|form| form.read(line).is_some())
+        && view.connections.iter().flat_map(|c| &c.closed).any(lost);
+    may_be_the_loss.then(|| Owed::any(exchange_of(view, &told.line).into_iter().flat_map(|e| &e.answer)))
 }
 
 /// Whether a line means success somewhere in the profile.

@@ -5,11 +5,12 @@ use rstest::rstest;
 
 use super::*;
 use crate::{
+    case::{Op, Step},
     judge,
     mqtt::{Ack, Body, ConnAck, Connect, Level, Publish, Subscribe, Text, encode, encode_with_flags},
     partner::Command,
     profile::Profile,
-    timeline::{Bindings, Close, Event, Header, SCHEMA, Settings, Timeline, What},
+    timeline::{Bindings, Close, Event, Header, Purpose, SCHEMA, Settings, Timeline, What},
     verdict::Judgement,
 };
 
@@ -100,7 +101,7 @@ fn case() -> Case {
         asks: "nothing".into(),
         cites: Vec::new(),
         level: Level::Must,
-        steps: vec![crate::case::Step::Quiet],
+        steps: vec![Step::Quiet],
         expect: Vec::new(),
         anonymous: false,
         unmet: None,
@@ -336,6 +337,28 @@ fn what_ended_the_case_before_may_speak_late() {
     let claimed = judged("+ECMTPUB:0,3,0");
     assert_eq!(claimed.verdict, Verdict::Fail, "{claimed:#?}");
     assert_eq!(judged("+ECMTPUB:0,3,1,0").verdict, Verdict::Pass, "no success: result 1, and its value");
+}
+
+/// The Air780E note has +CME ERROR for refusals, and nothing for a lost connection (X76): printed when one was lost just before,
+/// it may be either, and the command's own OK may follow.
+#[test]
+fn what_reads_like_a_refusal_may_be_the_loss() {
+    let profile = Profile::load(PROFILE).expect("the shipped profile has no mistakes");
+    let judged = |lost: bool| {
+        let mut timeline = timeline(&[M(1, connect(true, 600)), B(1, accept())]);
+        let done = timeline.events.pop().expect("the end of the step");
+        let printed = |line: &str| What::Received { bytes: format!("\r\n{line}\r\n").into_bytes() };
+        let by = if lost { Side::Broker } else { Side::Module };
+        let asked = What::Sent { purpose: Purpose::Command, bytes: b"AT+MIPCLOSE\r\n".to_vec() };
+        let all =
+            [What::Closed { conn: 1, by, how: Close::Rst }, asked, printed("+CME ERROR: 767"), printed("OK")];
+        timeline.events.extend(all.map(|what| Event { at_us: 3000, what }));
+        timeline.events.push(done);
+        let try_to_close = Step::Try(Op { step: "close".into(), ..Op::default() });
+        judge::judge(&Case { steps: vec![try_to_close], ..case() }, &profile, &timeline)
+    };
+    assert_eq!(judged(true).verdict, Verdict::Pass, "{:#?}", judged(true));
+    assert_eq!(judged(false).verdict, Verdict::Fail, "{:#?}", judged(false));
 }
 
 /// What is read late was not necessarily sent late.
