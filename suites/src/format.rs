@@ -35,6 +35,10 @@ pub(crate) fn cases(cx: &Context<'_>) -> Vec<Case> {
         .needing(cx, "subscribe")
         .unless(formless),
         case("format/line-ends", "lines end with CR LF", &[]).steps(talk()).expect([line_ends()]),
+        case("format/printable", "lines of replies hold text alone, no control characters", &[])
+            .steps(talk())
+            .expect([printable()])
+            .like(cx, "format/line-ends"),
     ]
 }
 
@@ -86,6 +90,25 @@ pub(crate) fn line_ends() -> Expect {
         };
         let at = came.iter().rfind(|(start, _)| start <= offset).map_or(0, |(_, at)| *at);
         Err(Unmet::at(format!("`{}` ends with {}", text::visible(line), end.name()), at))
+    })
+}
+
+/// A host compares lines: one with a byte that is not seen is another line. Flow control (XON, XOFF) is the driver's.
+fn printable() -> Expect {
+    const XON: u8 = 0x11;
+    const XOFF: u8 = 0x13;
+    Expect::new("no control characters beside CR LF", |view| {
+        let mut events =
+            view.timeline.events.iter().enumerate().take_while(|(_, e)| e.what != What::Teardown);
+        let found = events.find_map(|(at, event)| match &event.what {
+            What::Received { bytes } => {
+                let mut control = bytes.iter().filter(|byte| byte.is_ascii_control());
+                let byte = control.find(|byte| !matches!(**byte, b'\r' | b'\n' | b'\t' | XON | XOFF))?;
+                Some(Unmet::at(format!("{byte:02X} (hex) in `{}`", text::shortened(bytes, 60)), at))
+            }
+            _ => None,
+        });
+        found.map_or(Ok(()), Err)
     })
 }
 
