@@ -26,12 +26,13 @@ pub struct Told {
 /// counts once. One that is printed again although it was delivered once comes twice.
 pub fn formless(events: &[Event]) -> Vec<Told> {
     let (printed, places) = printed(events);
-    let mut found: Vec<(Range<usize>, Delivered)> = Vec::new();
+    let (mut found, mut missing): (Vec<(Range<usize>, Delivered)>, Vec<Delivered>) = Default::default();
     for message in delivered(events) {
         let before: usize = places.iter().filter(|(at, _)| *at < message.at).map(|(_, len)| len).sum();
         let from = found.last().map_or(0, |(range, _)| range.end).max(before);
-        if let Some(range) = message.within(&printed, from..printed.len()) {
-            found.push((range, message));
+        match message.within(&printed, from..printed.len()) {
+            Some(range) => found.push((range, message)),
+            None => missing.push(message),
         }
     }
     let mut told: Vec<Told> = Vec::new();
@@ -39,7 +40,9 @@ pub fn formless(events: &[Event]) -> Vec<Told> {
         let before = n.checked_sub(1).map_or(&[][..], |before| &found[before].1.payload);
         let tail = tail_of(before, message, &printed[range.end..]);
         let next = found.get(n + 1).map_or(printed.len(), |(next, _)| next.start);
-        let again = message.within(&printed, range.end..next).filter(|_| message.shows_again());
+        // What begins like it may be a longer one that is still being printed.
+        let begins = missing.iter().any(|other| message.begins(other));
+        let again = message.within(&printed, range.end..next).filter(|_| message.shows_again() && !begins);
         for range in [Some(range.clone()), again].into_iter().flatten() {
             let (topic, payload) = (message.topic.clone(), [&message.payload, tail].concat());
             told.push(Told { at: event_of(&places, range.end), topic, payload });
@@ -79,6 +82,11 @@ impl Delivered {
             end = find(printed, end..range.end, run)?.end;
         }
         Some(topic.start..end)
+    }
+
+    /// Whether another message begins like this one.
+    fn begins(&self, other: &Self) -> bool {
+        self.topic == other.topic && other.payload.starts_with(&self.payload)
     }
 
     /// Whether its topic and payload once more are the message once more.
@@ -179,6 +187,19 @@ mod tests {
         assert_eq!(once.len(), 2);
         let again = [delivery("early", false), delivery("early", true)];
         assert_eq!(formless(&[again.as_slice(), &twice()].concat()).len(), 1);
+    }
+
+    #[test]
+    fn a_longer_message_that_is_still_being_printed_is_not_the_shorter_one_again() {
+        let events = [
+            delivery("a-message", false),
+            print("a/b,a-message\r\n"),
+            delivery("a-message-that-goes-on", false),
+            print("a/b,a-message-that"),
+        ];
+        assert_eq!(formless(&events).len(), 1);
+        let whole = [events.as_slice(), &[print("-goes-on\r\n")]].concat();
+        assert_eq!(formless(&whole).len(), 2);
     }
 
     #[test]
