@@ -58,6 +58,13 @@ fn unasked(cx: &Context<'_>) -> Vec<Case> {
         ])
         .expect([answers(PubRec, &[78, 78]), answers(PubComp, &[78, 78])]),
         case(
+            "inbound/unsubscribed-empty",
+            "a message without payload on a topic never subscribed to is acknowledged",
+            &["MQTT-4.5.0-2", "MQTT-3.3.4-1", "MQTT-4.3.2-2"],
+        )
+        .steps(then(connected(cx), [inject(raw(message(&t, 1, 79, ""))), answered(PubAck, 1), Quiet]))
+        .expect([answers(PubAck, &[79])]),
+        case(
             "inbound/unsubscribed-long",
             "long messages on long topics never subscribed to are acknowledged",
             &["MQTT-4.5.0-2", "MQTT-3.3.4-1", "MQTT-4.3.2-2"],

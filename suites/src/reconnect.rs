@@ -42,6 +42,19 @@ pub(crate) fn cases(cx: &Context<'_>) -> Vec<Case> {
         .steps(then(then(online("1"), [Broker(Command::Close(Close::Rst))]), back()))
         .steps([Try(disconnect())])
         .expect([again()]),
+        case(
+            "reconnect/same",
+            "a connection that the module makes again by itself is the one it was told",
+            &[],
+        )
+        .steps(
+            session(cx).clean(false).will(&topic(cx, "will"), 1, true).choosing("reconnect", "1").connected(),
+        )
+        .steps(settled(cx, "connect", PacketType::ConnAck, 1))
+        .steps(then(vec![Broker(Command::Close(Close::Fin))], back()))
+        .steps([Try(disconnect())])
+        .expect([again(), same()])
+        .like(cx, "reconnect/on"),
         case("reconnect/works", "a connection that the module made again by itself works", &[])
             .should()
             .steps(then(lost("1"), back()))
@@ -98,6 +111,17 @@ fn again() -> Expect {
     Expect::new("a second CONNECT by itself", |view| {
         let seen = view.from_module(PacketType::Connect).count();
         if seen >= 2 { Ok(()) } else { Err(Unmet::missing(format!("{seen} CONNECT"))) }
+    })
+}
+
+fn same() -> Expect {
+    Expect::new("the same CONNECT again", |view| {
+        let mut connects = view.from_module(PacketType::Connect);
+        let first = connects.next().and_then(|p| p.packet.as_connect());
+        match connects.find(|p| p.packet.as_connect() != first) {
+            Some(other) => Err(Unmet::at(other.packet.to_string(), other.at)),
+            None => Ok(()),
+        }
     })
 }
 
