@@ -14,9 +14,6 @@ use atspec_model::{
 
 use crate::{told::*, words::*};
 
-/// How long a module may take to give up an acknowledgement, in seconds.
-const GIVEN_UP: u32 = 25;
-
 pub(crate) fn cases(cx: &Context<'_>) -> Vec<Case> {
     let (connects, subscribes) = (PacketType::ConnAck, PacketType::SubAck);
     let spoilt_connack = (1..=5).map(|code| (format!("refused-{code}"), Action::Code(code)));

@@ -389,7 +389,7 @@ pub(crate) fn reconnected(cx: &Context<'_>, clean: bool) -> Vec<Step> {
 }
 
 /// As long as firmware commonly waits for an acknowledgement, in seconds: a success that is told then is none either.
-const GIVEN_UP: u32 = 25;
+pub(crate) const GIVEN_UP: u32 = 25;
 
 /// The module has the time to give up a command whose acknowledgement never comes, where its success waits for that and has a line
 /// of its own.

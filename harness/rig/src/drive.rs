@@ -860,6 +860,11 @@ impl<'p> Driver<'p> {
             // A message that may be printed or not is not to be printed in the next case.
             self.watch(self.profile.time.quiet).await?;
         }
+        if !self.least_quiet.is_zero() && self.owes_loss() {
+            // Taken for the failure of the next connection, it would spoil the case after.
+            let until = Instant::now() + self.watched(self.profile.time.quiet);
+            self.wait_until(until, |d| !d.owes_loss()).await?;
+        }
         let touched = |step: &str| case.ops().any(|op| op.step == step);
         let mut answers = self.probe().await? || self.recover().await?;
         if answers && (touched("open") || touched("connect")) {
@@ -898,6 +903,38 @@ impl<'p> Driver<'p> {
             answers = self.probe().await? || self.recover().await?;
         }
         Ok(answers)
+    }
+
+    /// Whether a connection ended without a command for it, and the module has not printed yet what it may have for that.
+    fn owes_loss(&self) -> bool {
+        let lines = &self.profile.lines;
+        let forms: Vec<_> =
+            lines.lost.iter().chain(&lines.failed).filter(|f| !f.source().contains('{')).collect();
+        if forms.is_empty() || self.live.connected() {
+            return false;
+        }
+        let ends = |line: &[u8]| {
+            let steps = ["disconnect", "close"].into_iter().filter_map(|step| self.profile.steps.get(step));
+            let mut templates = steps.flat_map(|step| &step.exchanges).flat_map(|e| &e.send);
+            templates.any(|template| line.starts_with(template.name().as_bytes()))
+        };
+        self.recorder.since(0, |events| {
+            let closed = |e: &Event| matches!(e.what, What::Closed { .. });
+            let Some(lost) = events.iter().rposition(closed) else { return false };
+            let (before, after) = events.split_at(lost);
+            let commanded = before.iter().rev().find_map(|e| match &e.what {
+                What::Sent { purpose: Purpose::Command, bytes } => Some(ends(bytes)),
+                _ => None,
+            });
+            let mut printed = Vec::new();
+            for event in after {
+                if let What::Received { bytes } = &event.what {
+                    printed.extend_from_slice(bytes);
+                }
+            }
+            let mut lines = printed.split(|byte| matches!(byte, b'\r' | b'\n'));
+            commanded == Some(false) && !lines.any(|line| forms.iter().any(|form| form.read(line).is_some()))
+        })
     }
 
     async fn try_step(&mut self, op: &Op) -> Result<(), Stop> {

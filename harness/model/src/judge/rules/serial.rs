@@ -78,14 +78,10 @@ fn unasked_success(view: &View<'_>) -> Option<Finding> {
         let finding = Finding::new(Verdict::Fail, "success only as the answer to a command", observed);
         Some(finding.citing(clauses_of_line(view, at, line)).at(at))
     };
-    let mut ended = false;
+    let mut commanded: BTreeSet<&[u8]> = BTreeSet::new();
     for step in &view.steps {
         let told = step.dialogues.iter().chain(&step.probes);
-        ended |= told.clone().any(|one| {
-            ends_a_connection(view, |exchange| {
-                exchange.send.iter().any(|template| template.read(&one.line, None).is_some())
-            })
-        });
+        commanded.extend(told.clone().map(|one| name_of(&one.line)));
         // What does not fit its declared length may be taken as a command, or a command as what is still missing: from here on
         // nobody can tell which answer is to what.
         if told.clone().any(|one| one.fit != Fit::Whole) {
@@ -106,7 +102,7 @@ fn unasked_success(view: &View<'_>) -> Option<Finding> {
             if heard.contains(end) || undocumented || !means_success(view, line) || borne(view, step, line) {
                 continue;
             }
-            if !ended && is_left_over(view, line) {
+            if is_left_over(view, &commanded, *at, line) {
                 continue;
             }
             if let Some(finding) = unasked(&mut outstanding, *at, line) {
@@ -133,16 +129,28 @@ fn unasked_success(view: &View<'_>) -> Option<Finding> {
         .find_map(|(at, line)| unasked(&mut outstanding, *at, line))
 }
 
-/// Whether a line may be the late result of what ended the connection of the case before: the bench goes on with the first word
-/// where a document does not say that there are two.
-fn is_left_over(view: &View<'_>, line: &[u8]) -> bool {
-    ends_a_connection(view, |exchange| exchange.result.iter().flatten().any(|t| t.read(line).is_some()))
+/// Whether a line may be the late result of a command of the case before, which this case has not given so far: of what ended the
+/// connection there, since the bench goes on with the first word where a document does not say that there are two; of any other
+/// in its first moments, since the bench ends a case when it has seen what the case is about.
+fn is_left_over(view: &View<'_>, commanded: &BTreeSet<&[u8]>, at: usize, line: &[u8]) -> bool {
+    let begins = view.time_us(at) <= view.header.settings.scaled_us(view.profile.time.quiet);
+    let mut told = false;
+    for (step, exchange) in
+        view.profile.steps.iter().flat_map(|(name, s)| s.exchanges.iter().map(move |e| (name, e)))
+    {
+        if exchange.result.iter().flatten().any(|form| form.read(line).is_some()) {
+            if exchange.send.iter().any(|template| commanded.contains(template.name().as_bytes())) {
+                return false;
+            }
+            told |= begins || ["disconnect", "close"].contains(&step.as_str());
+        }
+    }
+    told
 }
 
-/// Whether this is so of an exchange that ends a connection.
-fn ends_a_connection(view: &View<'_>, is_so: impl Fn(&Exchange) -> bool) -> bool {
-    let steps = ["disconnect", "close"].into_iter().filter_map(|step| view.profile.steps.get(step));
-    steps.flat_map(|step| &step.exchanges).any(is_so)
+/// The name of a command: all before its arguments.
+fn name_of(line: &[u8]) -> &[u8] {
+    line.split(|byte| *byte == b'=').next().unwrap_or_default()
 }
 
 /// The clauses of the commands that have a result line; of a final result code, which any command has, those of the last
@@ -198,8 +206,7 @@ fn means_success(view: &View<'_>, line: &[u8]) -> bool {
 
 /// Lines that a command of the step may bring besides.
 fn borne(view: &View<'_>, step: &StepView, line: &[u8]) -> bool {
-    let names: Vec<&[u8]> =
-        step.dialogues.iter().map(|t| t.line.split(|b| *b == b'=').next().unwrap_or_default()).collect();
+    let names: Vec<&[u8]> = step.dialogues.iter().map(|t| name_of(&t.line)).collect();
     view.profile.steps.values().flat_map(|s| &s.exchanges).any(|e| {
         e.send.iter().any(|t| names.contains(&t.name().as_bytes()))
             && e.bear.iter().any(|t| t.read(line).is_some())
