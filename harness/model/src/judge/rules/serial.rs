@@ -192,7 +192,7 @@ fn owed_behind_a_loss(view: &View<'_>, told: &Told) -> Option<Owed> {
     let lost = |(at, by, _): &(usize, Side, Close)| *by == Side::Broker && *at < told.asked;
     let mut reads = view.profile.lines.failed.iter().chain(&view.profile.lines.lost);
     let may_be_the_loss = reads.any(|form| form.read(line).is_some())
-        && view.connections.iter().flat_map(|c| &c.closed).any(lost);
+        && view.connections.iter().filter_map(|c| c.closed.first()).any(lost);
     may_be_the_loss.then(|| Owed::any(exchange_of(view, &told.line).into_iter().flat_map(|e| &e.answer)))
 }
 
