@@ -908,8 +908,10 @@ impl<'p> Driver<'p> {
     /// Whether a connection ended without a command for it, and the module has not printed yet what it may have for that.
     fn owes_loss(&self) -> bool {
         let lines = &self.profile.lines;
-        let forms: Vec<_> =
-            lines.lost.iter().chain(&lines.failed).filter(|f| !f.source().contains('{')).collect();
+        let all = lines.lost.iter().chain(&lines.failed);
+        // A refusal, or a line with any text in it, is the answer to a command as well.
+        let own = all.filter(|form| !form.is_loose() && !lines.refused.contains(form));
+        let forms: Vec<_> = own.collect();
         if forms.is_empty() || self.live.connected() {
             return false;
         }
