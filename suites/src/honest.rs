@@ -15,15 +15,14 @@ use atspec_model::{
 use crate::{told::*, words::*};
 
 pub(crate) fn cases(cx: &Context<'_>) -> Vec<Case> {
-    let (connects, subscribes) = (PacketType::ConnAck, PacketType::SubAck);
     let spoilt_connack = (1..=5).map(|code| (format!("refused-{code}"), Action::Code(code)));
     let spoilt_suback =
         [("refused".to_owned(), Action::Code(0x80)), ("no-suback".to_owned(), Action::Withhold)];
     let cases = spoilt_connack
         .chain([("no-connack".to_owned(), Action::Withhold)])
-        .map(|(name, action)| connecting(cx, &name, connects, action))
+        .map(|(name, action)| connecting(cx, &name, action))
         .chain(spoilt_suback.map(|(name, action)| {
-            commanding(cx, Vec::new(), ("subscribe", &name), subscribes, action, |n| {
+            commanding(cx, Vec::new(), ("subscribe", &name), PacketType::SubAck, action, |n| {
                 subscribe(&topic(cx, &format!("in/{n}")), 1)
             })
         }))
@@ -37,15 +36,15 @@ pub(crate) fn cases(cx: &Context<'_>) -> Vec<Case> {
 }
 
 /// A connection as usual, one with CONNACK held back, and one whose CONNACK is spoilt.
-fn connecting(cx: &Context<'_>, name: &str, packet: PacketType, action: Action) -> Option<Case> {
+fn connecting(cx: &Context<'_>, name: &str, action: Action) -> Option<Case> {
+    let packet = PacketType::ConnAck;
     only_if(!certain(cx, "connect"), || {
         let attempt = || session(cx).connect();
-        let spoilt = spoilt(packet, action);
         honest("connect", name, packet)
             .steps(then(connected(cx), ended(cx)))
             .steps(then(opened(cx), [Held { packet, op: attempt() }]))
             .steps(ended(cx))
-            .steps(then(opened(cx), [spoilt, Try(attempt()), Idle { seconds: GIVEN_UP }]))
+            .steps(then(opened(cx), [spoilt(packet, action), Try(attempt()), Idle { seconds: GIVEN_UP }]))
             .expect([told_truly("connect", 0, packet)])
             .like(cx, "connect/refused-1")
     })
